@@ -1,0 +1,1 @@
+"""Plain Python words of the service: tasks, parameters, results, errors. No framework."""

@@ -1,0 +1,58 @@
+"""Protocols at the true edges of the service: the doorbell and the object store."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from app.domain.task import TaskId
+
+
+class Doorbell(Protocol):
+    """Wakes workers after a commit. A lost ring costs at most the idle poll of a slot."""
+
+    def ring(self, task_ids: Sequence[TaskId]) -> None:
+        """Send a wake-up soon, coalesced with others; never raises and never waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """What a store knows of one object.
+
+    `sha256` is hex; None where the store did not keep it (an object put by somebody else).
+    """
+
+    key: str
+    size_bytes: int
+    sha256: str | None
+    modified_at: datetime
+
+
+class ObjectStore(Protocol):
+    """Write-once audio objects under keys of the form `[a-z0-9/_.-]`, without `..`.
+
+    Every method raises StorageUnavailableError when the store does not answer.
+    """
+
+    async def put_file(self, key: str, path: Path, *, sha256: str, mime: str) -> None:
+        """Store the file durably under `key`; a reader sees the whole object or none."""
+
+    def open_range(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """Stream bytes `start` to `end`, end exclusive, in chunks of 64 to 256 KiB.
+
+        Raises:
+            NotFoundError: no such object.
+        """
+
+    async def stat(self, key: str) -> StoredObject | None:
+        """Describe the object, or None if there is none."""
+
+    async def delete(self, key: str) -> None:
+        """Remove the object; a missing one is not an error."""
+
+    def list(self, prefix: str, after: str = "") -> AsyncIterator[StoredObject]:
+        """Walk objects whose key begins with `prefix` and sorts after `after`, in key order."""
+
+    async def health(self) -> None:
+        """Return if the store can be written to."""

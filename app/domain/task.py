@@ -1,0 +1,127 @@
+"""The task: its states, its wire codes, and the read-only views that the routes show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType, assert_never
+from uuid import UUID
+
+TaskId = NewType("TaskId", UUID)
+TeamId = NewType("TeamId", int)
+
+
+class TaskStatus(StrEnum):
+    """The five states of a task; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the task has ended; a final state never changes."""
+        return self not in (TaskStatus.QUEUED, TaskStatus.RUNNING)
+
+    @property
+    def wire_code(self) -> int:
+        """The integer of `/query_result`: 0 waiting or running, 1 succeeded, 2 failed or cancelled."""
+        match self:
+            case TaskStatus.QUEUED | TaskStatus.RUNNING:
+                return 0
+            case TaskStatus.SUCCEEDED:
+                return 1
+            case TaskStatus.FAILED | TaskStatus.CANCELLED:
+                return 2
+            case _:
+                assert_never(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: the team of the key, and what the key may do."""
+
+    team_id: TeamId
+    key_id: int | None
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """One value that was not used as given, and why (`http-api` rule: lenient in numbers, recorded)."""
+
+    field: str
+    given: Any
+    used: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A parsed `/release_task`: what was received and what will run.
+
+    `params` holds every canonical parameter with its effective value; seeds are drawn later, at submission.
+    """
+
+    request: Mapping[str, Any]
+    content_type: str
+    params: Mapping[str, Any]
+    adjustments: Sequence[Adjustment] = ()
+    priority: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    webhook_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The answer to a submission."""
+
+    task_id: TaskId
+    queue_position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipView:
+    """One stored audio output of a task."""
+
+    index: int
+    public_key: str
+    ext: str
+    mime: str
+    size_bytes: int
+    sha256: str
+    duration_s: float
+    sample_rate_hz: int
+    seed: int
+    available: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskView:
+    """What `/query_result` needs of one task, in any state.
+
+    Attributes:
+        params: effective parameters, with `seeds` (one per item) and `lm_seed` drawn at submission.
+        adjustments: `Adjustment` fields as plain mappings.
+        result: what the worker stored at finish (`items`, `dit_model`, `lm_model`, `seconds`, `audit`).
+        queue_position: 1-based place while queued, else None.
+        clips: outputs in batch order, only of a succeeded task.
+    """
+
+    id: TaskId
+    status: TaskStatus
+    attempt: int
+    created_at: datetime
+    progress: float
+    stage: str | None
+    progress_text: str | None
+    queue_position: int | None
+    params: Mapping[str, Any]
+    adjustments: Sequence[Mapping[str, Any]]
+    model: str
+    result: Mapping[str, Any] | None
+    error_code: str | None
+    error_message: str | None
+    clips: Sequence[ClipView]

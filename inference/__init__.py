@@ -1,0 +1,1 @@
+"""Request in, encoded clips out. Importing this package never imports torch."""

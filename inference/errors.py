@@ -1,0 +1,67 @@
+"""What can go wrong in the engine, each with the public code that a failed task shows."""
+
+
+class EngineError(Exception):
+    """Base of all engine errors; the message is public and holds no path.
+
+    Attributes:
+        code: public error code of the task.
+        retryable: whether another attempt may help.
+        poisons_process: whether the process must not serve another request.
+    """
+
+    code = "internal"
+    retryable = False
+    poisons_process = False
+
+
+class InvalidRequest(EngineError):
+    """A value or a combination of values that the model cannot do."""
+
+    code = "validation"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class ModelNotAvailable(EngineError):
+    """The model is not in the registry, or its files are not on this machine."""
+
+    code = "model_unavailable"
+
+
+class ModelLoadError(EngineError):
+    """The files of the model are broken, incomplete or have a wrong hash."""
+
+    code = "model_unavailable"
+
+
+class AudioUnreadable(EngineError):
+    """An input audio file is empty, too long or cannot be decoded."""
+
+    code = "input_unavailable"
+
+
+class OutOfMemory(EngineError):
+    """The accelerator has not enough memory for this request."""
+
+    code = "gpu_out_of_memory"
+    retryable = True
+
+
+class DeviceError(EngineError):
+    """The accelerator failed; its context cannot be used again."""
+
+    retryable = True
+    poisons_process = True
+
+
+class NumericalError(EngineError):
+    """The model produced values that are not finite."""
+
+
+class Cancelled(EngineError):
+    """The caller asked to stop."""
+
+    code = "cancelled"
