@@ -1,0 +1,132 @@
+"""The database: connections, transactions, and one meaning for every lost connection."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import asyncpg
+import msgspec
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.db.unit_of_work import UnitOfWork
+from app.domain.errors import DatabaseUnavailableError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# Lost connection, shutdown, start-up, too many connections, cancelled by a timeout, lock not available.
+UNAVAILABLE_SQLSTATES = ("08", "53300", "57P01", "57P02", "57P03", "57014", "55P03", "25P03")
+
+
+def sqlalchemy_url(url: str) -> str:
+    """Turn any `postgresql://` URL into the one that selects asyncpg."""
+    scheme, rest = url.split("://", 1)
+    if scheme.split("+", 1)[0] not in ("postgres", "postgresql"):
+        raise ValueError("DATABASE_URL must begin with postgresql://")
+    return f"postgresql+asyncpg://{rest}"
+
+
+class Database:
+    """Pool of connections to one Postgres; every failure to reach it is a DatabaseUnavailableError."""
+
+    def __init__(self, url: str, *, pool_size: int = 16, application_name: str = "acestep") -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            sqlalchemy_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            json_deserializer=msgspec.json.decode,
+            connect_args={
+                "timeout": 5,
+                "command_timeout": 15,
+                "server_settings": {
+                    "application_name": application_name,
+                    "lock_timeout": "2s",
+                    "statement_timeout": "10s",
+                    "idle_in_transaction_session_timeout": "10s",
+                },
+            },
+        )
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[UnitOfWork]:
+        """One transaction: committed at the end of the block, rolled back on any error."""
+        async with self._reachable(), self._engine.begin() as connection:
+            yield UnitOfWork(connection)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[UnitOfWork]:
+        """Several reads of one state of the database."""
+        engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with self._reachable(), engine.begin() as connection:
+            yield UnitOfWork(connection)
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[UnitOfWork]:
+        """Each statement is a transaction of its own: one round trip instead of three."""
+        async with self._reachable(), self._autocommit.connect() as connection:
+            yield UnitOfWork(connection)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """A bare connection, for migrations."""
+        async with self._reachable(), self._engine.connect() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _reachable(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (DBAPIError, OSError, TimeoutError, PoolTimeoutError, asyncpg.PostgresError) as error:
+            if not is_unavailable(error):
+                raise
+            # Texts of drivers can hold addresses; the public text does not.
+            log.warning("database not available", extra={"reason": type(error).__name__})
+            raise DatabaseUnavailableError from error
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the error says that the database cannot be reached now, not that a statement is wrong."""
+    if isinstance(error, OSError | TimeoutError | PoolTimeoutError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    sqlstate = getattr(origin, "sqlstate", None) or ""
+    if sqlstate.startswith(UNAVAILABLE_SQLSTATES):
+        return True
+    return isinstance(error, OperationalError) or isinstance(
+        getattr(origin, "__cause__", None), asyncpg.InterfaceError | OSError | TimeoutError
+    )
+
+
+async def retrying(
+    operation: Callable[[], Awaitable[T]], *, limit_s: float, first_delay_s: float = 0.05
+) -> T:
+    """Repeat an operation that is safe to repeat while the database is away.
+
+    Args:
+        operation: called anew for each try.
+        limit_s: seconds after which the last DatabaseUnavailableError is raised.
+        first_delay_s: doubled after every try, with jitter, at most one second.
+    """
+    deadline = asyncio.get_running_loop().time() + limit_s
+    delay = first_delay_s
+    while True:
+        try:
+            return await operation()
+        except DatabaseUnavailableError:
+            if asyncio.get_running_loop().time() + delay > deadline:
+                raise
+            await asyncio.sleep(delay * random.uniform(0.8, 1.2))
+            delay = min(delay * 2, 1.0)

@@ -1,0 +1,62 @@
+"""Statements of the sweeper: its lock, forgotten rings, rows a worker does not know, drifted counters."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.task import TaskId
+
+SWEEP_KEY = 0x0ACE57E5
+
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
+_WAITING_LONG = text("""
+SELECT id FROM tasks
+WHERE status = 'queued' AND run_after < now() - make_interval(secs => :age_s)
+ORDER BY lane, seq LIMIT 200
+""")
+_HELD_BY = text("""
+SELECT id, attempt FROM tasks
+WHERE status = 'running' AND worker_id = :worker_id
+""")
+_LOCK_COUNTERS = text("SELECT FROM team_state ORDER BY team_id FOR UPDATE")
+_CORRECT_RUNNING = text("""
+WITH counted AS MATERIALIZED (
+    SELECT s.team_id, (SELECT count(*) FROM tasks t
+                       WHERE t.team_id = s.team_id AND t.status = 'running' AND t.lane > 0) AS running
+    FROM team_state s
+)
+UPDATE team_state s SET running = counted.running FROM counted
+WHERE s.team_id = counted.team_id AND s.running <> counted.running
+RETURNING s.team_id
+""")
+
+
+class Sweeps:
+    """Statements that repair what a crash left behind."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def try_lock(self) -> bool:
+        """Become the one sweeper until the end of this transaction, or learn that another is at work."""
+        return bool(await self._connection.scalar(_TRY_LOCK, {"key": SWEEP_KEY}))
+
+    async def waiting_longer_than(self, age_s: float) -> Sequence[TaskId]:
+        """Tasks ready for some time, oldest first, at most 200: perhaps nobody heard their ring."""
+        return [TaskId(id_) for id_ in await self._connection.scalars(_WAITING_LONG, {"age_s": age_s})]
+
+    async def held_by(self, worker_id: UUID) -> list[tuple[TaskId, int]]:
+        """Running tasks and attempts that the rows give to this worker."""
+        rows = await self._connection.execute(_HELD_BY, {"worker_id": worker_id})
+        return [(TaskId(row.id), row.attempt) for row in rows]
+
+    async def correct_running(self) -> list[int]:
+        """Set the running counters to what the rows say; returns the teams that were wrong.
+
+        The lock comes first: who changes a running task holds its counter until the commit, so the count
+        that follows, with a fresh snapshot, sees rows and counters of one moment.
+        """
+        await self._connection.execute(_LOCK_COUNTERS)
+        return list(await self._connection.scalars(_CORRECT_RUNNING))

@@ -1,0 +1,24 @@
+"""One transaction and the questions that can be asked inside it."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.keys import Keys
+from app.db.objects import Objects
+from app.db.stats import Stats
+from app.db.sweeps import Sweeps
+from app.db.tasks import Tasks
+from app.db.views import Views
+from app.db.workers import Workers
+
+
+class UnitOfWork:
+    """Groups the statements of one connection by what they are about."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.tasks = Tasks(connection)
+        self.views = Views(connection)
+        self.objects = Objects(connection)
+        self.stats = Stats(connection)
+        self.workers = Workers(connection)
+        self.sweeps = Sweeps(connection)
+        self.keys = Keys(connection)
