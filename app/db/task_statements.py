@@ -9,6 +9,10 @@ SELECT (SELECT count(*) FROM tasks WHERE status = 'queued' AND lane = 1) AS tota
 FROM teams t WHERE t.id = :team_id
 """)
 
+POSITION_AT_SUBMIT = text("""
+SELECT p.submit_position FROM task_params p JOIN tasks t ON t.seq = p.task_seq WHERE t.id = :id
+""")
+
 # clock_timestamp, not now(): inside the gate the order of commits is the order of these times.
 INSERT = text("""
 WITH task AS (
@@ -17,7 +21,8 @@ WITH task AS (
     SELECT :id, :team_id, CAST(:api_key_id AS bigint), :request_id, :kind, :task_type, :lane,
            CAST(:priority AS smallint),
            :requested_model, :model, clock.now, clock.now,
-           clock.now - make_interval(secs => CAST(:ageing_s AS float8) * CAST(:priority AS smallint))
+           clock.now
+               - make_interval(secs => CAST(:ageing_s AS float8) * CAST(:priority AS smallint))
     FROM (SELECT clock_timestamp() AS now) clock
     ON CONFLICT (id) DO NOTHING
     RETURNING seq, team_id
@@ -111,7 +116,8 @@ WITH asked AS (
     RETURNING seq, team_id, attempt
 )
 INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id)
-SELECT seq, team_id, 'cancel_requested', attempt, CAST(:actor_kind AS text), CAST(:actor_id AS text) FROM asked
+SELECT seq, team_id, 'cancel_requested', attempt, CAST(:actor_kind AS text), CAST(:actor_id AS text)
+FROM asked
 RETURNING id
 """)
 

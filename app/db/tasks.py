@@ -108,6 +108,11 @@ class Tasks:
         row = (await self._connection.execute(sql.COUNT_WAITING, {"team_id": team_id})).one()
         return row.total, row.team, row.max_queued
 
+    async def position_at_submit(self, task_id: TaskId) -> int | None:
+        """The position that a task was stored with, or None if there is no such task."""
+        position: int | None = await self._connection.scalar(sql.POSITION_AT_SUBMIT, {"id": task_id})
+        return position
+
     async def insert(self, task: NewTask, *, position: int, ageing_s: float) -> None:
         """Store a queued task with its parameters and its first event; a repeated id changes nothing.
 

@@ -1,0 +1,158 @@
+"""What a worker may do with a task: claim it, keep it, and end it. The only writer of running tasks."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from app.db.engine import Database, retrying
+from app.db.tasks import Actor, Beat, ClaimedTask, Settled
+from app.domain.task import TaskId, TaskStatus
+
+log = logging.getLogger(__name__)
+
+# How long an outcome is kept while the database is away; then the lease has long expired anyway.
+RESULT_HOLD_S = 900.0
+MAX_FAILURES = 2
+CLAIM_TRIES = 5
+
+
+class Lifecycle:
+    """Moves of one worker's tasks. Every method may be repeated: a late or doubled call changes nothing."""
+
+    def __init__(self, database: Database, *, worker_id: UUID, lease_s: float, max_crashes: int) -> None:
+        self._database = database
+        self._worker_id = worker_id
+        self._actor = Actor(kind="worker", id=str(worker_id))
+        self._lease_s = lease_s
+        self._max_crashes = max_crashes
+
+    async def claim(self, models: Sequence[str], kinds: Sequence[str] = ("generate",)) -> ClaimedTask | None:
+        """Take the best eligible task, or None if there is none.
+
+        An empty answer while tasks are eligible means that another worker held their team's row for a
+        moment; the claim is then repeated.
+        """
+        for _ in range(CLAIM_TRIES):
+            async with self._database.autocommit() as work:
+                claimed = await work.tasks.claim(
+                    worker_id=self._worker_id, models=models, kinds=kinds, lease_s=self._lease_s
+                )
+                if not claimed and not await work.tasks.eligible_exists(models=models, kinds=kinds):
+                    return None
+            if claimed:
+                for surplus in claimed[1:]:
+                    log.error("claim returned a surplus task", extra={"task_id": surplus.id})
+                    await self.release(surplus.id, surplus.attempt)
+                return claimed[0]
+            await asyncio.sleep(random.uniform(0.002, 0.010))
+        return None
+
+    async def heartbeat(self, beats: Sequence[Beat]) -> dict[TaskId, bool]:
+        """Renew leases; returns the tasks still mine, each with whether a cancel was requested."""
+        async with self._database.autocommit() as work:
+            return await work.tasks.heartbeat(beats, worker_id=self._worker_id, lease_s=self._lease_s)
+
+    async def succeed(
+        self,
+        task: ClaimedTask,
+        *,
+        result: Mapping[str, Any],
+        clips: Sequence[Mapping[str, Any]],
+        gpu_seconds: float,
+    ) -> bool:
+        """Finish a task with its stored clips; False if another attempt owns it or a cancel came first."""
+
+        async def finish() -> bool:
+            async with self._database.autocommit() as work:
+                return await work.tasks.succeed(
+                    task.id,
+                    task.attempt,
+                    actor=self._actor,
+                    result=result,
+                    clips=clips,
+                    gpu_seconds=gpu_seconds,
+                )
+
+        return await self._applied(finish, task, TaskStatus.SUCCEEDED)
+
+    async def fail(
+        self,
+        task: ClaimedTask,
+        *,
+        code: str,
+        message: str,
+        trace: str | None,
+        retryable: bool,
+        gpu_seconds: float = 0.0,
+    ) -> None:
+        """Record a failure: back to the queue if another try may help, else the end."""
+
+        async def give_up() -> Settled | None:
+            async with self._database.autocommit() as work:
+                return await work.tasks.fail_or_retry(
+                    task.id,
+                    task.attempt,
+                    actor=self._actor,
+                    code=code,
+                    message=message,
+                    trace=trace,
+                    max_failures=MAX_FAILURES if retryable else 1,
+                    gpu_seconds=gpu_seconds,
+                )
+
+        await retrying(give_up, limit_s=RESULT_HOLD_S)
+
+    async def cancelled(self, task: ClaimedTask, *, gpu_seconds: float = 0.0) -> None:
+        """End a task as cancelled, after its computation stopped."""
+
+        async def cancel() -> bool:
+            async with self._database.autocommit() as work:
+                return await work.tasks.cancel_running(
+                    task.id, task.attempt, actor=self._actor, gpu_seconds=gpu_seconds
+                )
+
+        await retrying(cancel, limit_s=RESULT_HOLD_S)
+
+    async def child_died(self, task: ClaimedTask) -> None:
+        """Record that the process of this attempt died without a word."""
+
+        async def lose() -> Settled | None:
+            async with self._database.autocommit() as work:
+                return await work.tasks.lose_attempt(
+                    task.id, task.attempt, actor=self._actor, max_crashes=self._max_crashes
+                )
+
+        await retrying(lose, limit_s=RESULT_HOLD_S)
+
+    async def release(self, task_id: TaskId, attempt: int) -> None:
+        """Give a task back untouched; its computation must be dead."""
+
+        async def give_back() -> bool:
+            async with self._database.autocommit() as work:
+                return await work.tasks.release(task_id, attempt, actor=self._actor)
+
+        await retrying(give_back, limit_s=5)
+
+    async def release_unknown(self, known: set[tuple[TaskId, int]]) -> None:
+        """Release rows that are mine by their worker id but whose claim never reached me."""
+        async with self._database.autocommit() as work:
+            for task_id, attempt in await work.sweeps.held_by(self._worker_id):
+                if (task_id, attempt) not in known:
+                    log.warning("released a task whose claim was lost", extra={"task_id": task_id})
+                    await work.tasks.release(task_id, attempt, actor=self._actor)
+
+    async def _applied(
+        self, operation: Callable[[], Awaitable[bool]], task: ClaimedTask, outcome: TaskStatus
+    ) -> bool:
+        """Run an operation whose answer may get lost: if it seems refused, the row tells the truth."""
+        if await retrying(operation, limit_s=RESULT_HOLD_S):
+            return True
+
+        async def read() -> tuple[TaskStatus, int] | None:
+            async with self._database.autocommit() as work:
+                return await work.views.outcome(task.id)
+
+        return await retrying(read, limit_s=RESULT_HOLD_S) == (outcome, task.attempt)

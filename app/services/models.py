@@ -1,0 +1,105 @@
+"""What is offered: the configured models, and those that live workers announce and hold."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.db.engine import Database
+from app.db.workers import LiveWorker
+from app.domain.offers import Limits, ModelOffer, Offers
+from app.services import HealthView, OfferedModel
+
+CACHE_S = 0.5
+BASE_TASKS = ("text2music", "cover", "repaint", "lego", "extract", "complete")
+OTHER_TASKS = BASE_TASKS[:3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fleet:
+    read_at: float
+    workers: Sequence[LiveWorker]
+
+
+class Models:
+    """Answers what can be asked for and what is loaded, from one read of the worker reports."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        configured: Sequence[str],
+        aliases: Mapping[str, str],
+        lm_backend: str,
+        limits: Limits,
+        lease_s: float,
+    ) -> None:
+        self._database = database
+        self._configured = configured
+        self._aliases = aliases
+        self._lm_backend = lm_backend
+        self._limits = limits
+        self._lease_s = lease_s
+        self._fleet: _Fleet | None = None
+
+    async def offers(self) -> Offers:
+        """What a submission may name now."""
+        models = await self.models()
+        return Offers(
+            models=[ModelOffer(name=model.name, category=model.category) for model in models],
+            default_model=next((model.name for model in models if model.is_default), None),
+            model_aliases=self._aliases,
+            default_lm_backend=self._lm_backend,
+            limits=self._limits,
+        )
+
+    async def models(self) -> Sequence[OfferedModel]:
+        """Configured models in their order, then others that live workers announce."""
+        workers = (await self._read()).workers
+        announced = {model["name"]: model for worker in workers for model in worker.models}
+        loaded = {name for worker in workers for name in worker.loaded}
+        names = list(dict.fromkeys([*self._configured, *announced]))
+        return [
+            _offered(name, announced.get(name), is_default=place == 0, is_loaded=name in loaded)
+            for place, name in enumerate(names)
+        ]
+
+    async def health(self) -> HealthView:
+        """What is loaded somewhere, read anew.
+
+        Raises:
+            DatabaseUnavailableError: the database does not answer.
+        """
+        self._fleet = None
+        loaded = [name for worker in (await self._read()).workers for name in worker.loaded]
+        return HealthView(
+            models_initialized=bool(loaded),
+            llm_initialized=False,
+            loaded_model=loaded[0] if loaded else None,
+            loaded_lm_model=None,
+        )
+
+    async def _read(self) -> _Fleet:
+        now = asyncio.get_running_loop().time()
+        if self._fleet is None or now - self._fleet.read_at > CACHE_S:
+            async with self._database.autocommit() as work:
+                workers = await work.workers.alive(lease_s=self._lease_s)
+            self._fleet = _Fleet(read_at=now, workers=workers)
+        return self._fleet
+
+
+def _offered(
+    name: str, announced: Mapping[str, object] | None, *, is_default: bool, is_loaded: bool
+) -> OfferedModel:
+    category = str(announced["category"]) if announced else category_by_name(name)
+    tasks = announced.get("tasks") if announced else None
+    if not isinstance(tasks, list):
+        tasks = list(BASE_TASKS if category == "base" else OTHER_TASKS)
+    return OfferedModel(
+        name=name, is_default=is_default, is_loaded=is_loaded, supported_task_types=tasks, category=category
+    )
+
+
+def category_by_name(name: str) -> str:
+    """Category of a model that no worker has reported yet: a part `base` or `sft`, else `turbo`."""
+    parts = name.split("-")
+    return next((word for word in ("base", "sft") if word in parts), "turbo")
