@@ -30,16 +30,26 @@ class StoredObject:
 
 
 class ObjectStore(Protocol):
-    """Write-once audio objects under keys of the form `[a-z0-9/_.-]`, without `..`.
+    """Write-once audio objects under keys of the form `[a-z0-9/_.-]`, no part of which begins with a dot.
 
-    Every method raises StorageUnavailableError when the store does not answer.
+    Every method raises StorageUnavailableError when the store does not answer, and ValidationError for a key
+    of another form.
     """
 
     async def put_file(self, key: str, path: Path, *, sha256: str, mime: str) -> None:
-        """Store the file durably under `key`; a reader sees the whole object or none."""
+        """Store the file durably under `key`; a reader sees the whole object or none.
+
+        The same content again is fine, so that a put can be retried.
+
+        Raises:
+            ConflictError: the file does not have this sha256, or the object exists with other content.
+            FileNotFoundError: there is no such file.
+        """
 
     def open_range(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Stream bytes `start` to `end`, end exclusive, in chunks of 64 to 256 KiB.
+        """Stream bytes `start` to `end`, end exclusive, in chunks of at most 256 KiB.
+
+        It ends early where the object does.
 
         Raises:
             NotFoundError: no such object.

@@ -1,0 +1,1 @@
+"""Object stores for audio: a local folder, or S3."""
