@@ -164,6 +164,25 @@ class Settings(BaseSettings):
         return {name.strip(): used.strip() for name, used in pairs}
 
     @property
+    def store(self) -> dict[str, Any]:
+        """Arguments of `choose_store`."""
+        return {
+            "folder": self.data_dir / "objects",
+            "endpoint": self.s3_endpoint,
+            "bucket": self.s3_bucket,
+            "access_key": self.s3_access_key.get_secret_value(),
+            "secret_key": self.s3_secret_key.get_secret_value(),
+            "region": self.s3_region,
+            "secure": self.s3_secure,
+        }
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must never be logged."""
+        values = (self.api_key, self.key_pepper, self.s3_secret_key)
+        return tuple(value.get_secret_value() for value in values if value.get_secret_value())
+
+    @property
     def queue_limit(self) -> int | None:
         """How many tasks may wait; None = unlimited."""
         return self.queue_maxsize if self.queue_maxsize > 0 else None

@@ -1,12 +1,9 @@
-"""Reads tasks for pollers; a database that restarts is waited for inside the request."""
+"""Reads tasks for pollers."""
 
 from collections.abc import Mapping, Sequence
 
-from app.db.engine import Database, retrying
+from app.db.engine import Database
 from app.domain.task import TaskId, TaskView, TeamId
-
-# Several clients give a whole job up after one bad poll.
-RETRY_LIMIT_S = 5.0
 
 
 class Query:
@@ -17,11 +14,5 @@ class Query:
 
     async def __call__(self, team_id: TeamId, ids: Sequence[TaskId]) -> Mapping[TaskId, TaskView]:
         """The team's tasks among these ids; unknown and foreign ones are absent."""
-        if not ids:
-            return {}
-
-        async def read() -> Mapping[TaskId, TaskView]:
-            async with self._database.autocommit() as work:
-                return await work.views.by_ids(team_id, ids)
-
-        return await retrying(read, limit_s=RETRY_LIMIT_S)
+        async with self._database.autocommit() as work:
+            return await work.views.by_ids(team_id, ids)

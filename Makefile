@@ -1,0 +1,47 @@
+# Set-up, demo, server, tests and checks. Everything lives in .venv; nothing else on the machine is touched.
+
+PYTHON ?= python3
+# The one pinned wheel: other builds of the same version (CUDA) fit too, put there before `make setup`.
+TORCH ?= torch==2.13.0
+MODEL ?= acestep-tiny-random
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check format
+
+help:
+	@echo "make demo    set up, generate one clip over HTTP, restart everything, compare"
+	@echo "make serve   run the service on http://127.0.0.1:8001 until Ctrl-C (MODEL=$(MODEL))"
+	@echo "make test    run all tests"
+	@echo "make check   formatting, lint, types, import contracts, migrations"
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it with: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || { echo "making .venv"; $(PYTHON) -m venv .venv; }
+	@echo "installing dependencies (some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[inference,dev]"
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m app.cli.demo --model $(MODEL)
+
+serve: $(READY)
+	@$(BIN)/acestep-api --config-path $(MODEL)
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+check: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/migration
+
+format: $(READY)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .

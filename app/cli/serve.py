@@ -1,0 +1,201 @@
+"""`acestep-api`: the whole service on one machine, with every server that is not configured."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from app import logs
+from app.cli.service import listen, settings_or_exit
+from app.db.engine import Database
+from app.db.migrate import migrate
+from app.domain.errors import ServiceError
+from app.embedded.errors import EmbeddedError
+from app.embedded.program import Program
+from app.embedded.stack import EmbeddedStack, embedded_stack
+from app.queue.doorbell import ArqDoorbell
+from app.services.recovery import Recovery
+from app.settings import TINY_MODEL, Settings
+
+log = logging.getLogger("acestep")
+
+NOISE = (
+    "This model has random weights: it makes noise, not music. "
+    "`make serve MODEL=acestep-v15-turbo` is the command for music."
+)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--host", "--api-host", "api_host", help="Address to listen on.")
+@click.option("--port", "--api-port", "api_port", type=int, help="Port to listen on.")
+@click.option(
+    "--api-key", help="Key that opens everything; process lists show it, so prefer ACESTEP_API_KEY."
+)
+@click.option("--config-path", help="Default diffusion model.")
+@click.option("--lm-model-path", help="Default language model.")
+@click.option("--init-llm", is_flag=False, flag_value="true", help="auto, true or false; bare = true.")
+@click.option("--download-source", help="auto, huggingface or modelscope.")
+@click.version_option(package_name="acestep-service")
+def main(**flags: str | int | None) -> None:
+    """Run API, worker and the servers they need until Ctrl-C."""
+    settings = settings_or_exit(**flags)
+    logs.configure(settings.log_level, secrets=settings.secrets)
+    check_models(settings)
+    try:
+        asyncio.run(serve(settings))
+    except (EmbeddedError, ServiceError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def serve(settings: Settings) -> None:
+    """Start everything in order, run until a signal, and stop everything in reverse order.
+
+    Raises:
+        EmbeddedError: a part does not run; the message says what to do.
+        click.ClickException: the port or a model is not available.
+    """
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    listen(settings.api_host, settings.api_port).close()  # say at once that the port is taken
+    on_exit = _OnExit(settings)
+    async with embedded_stack(
+        settings.data_dir,
+        database_url=settings.database_url.get_secret_value() if settings.database_url else None,
+        redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
+        pg_bin=Path(settings.pg_bin) if settings.pg_bin else None,
+        redis_bin=Path(settings.redis_bin) if settings.redis_bin else None,
+        pg_user=settings.pg_user or None,
+        on_exit=on_exit,
+    ) as stack:
+        await migrate(stack.database_url)
+        on_exit.stack = stack
+        environment = _environment(settings, stack)
+        for number in range(settings.api_workers):
+            await stack.supervisor.start(_api(settings, environment, number))
+        await stack.supervisor.start(_worker(settings, environment))
+        _tell(settings)
+        await _until_stopped(stop, stack)
+        log.info("stopping: worker, API, servers")
+
+
+async def _until_stopped(stop: asyncio.Event, stack: EmbeddedStack) -> None:
+    watching = asyncio.create_task(stack.supervisor.watch())
+    stopping = asyncio.create_task(stop.wait())
+    done, waiting = await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    if watching in done:
+        watching.result()
+
+
+def _environment(settings: Settings, stack: EmbeddedStack) -> dict[str, str]:
+    """Environment of API and worker: ours, with flags and addresses made explicit."""
+    pepper = settings.key_pepper.get_secret_value() or stack.secrets.pepper
+    return {
+        **os.environ,
+        "DATABASE_URL": stack.database_url,
+        "REDIS_URL": stack.redis_url,
+        "ACESTEP_KEY_PEPPER": pepper,
+        "ACESTEP_API_KEY": settings.api_key.get_secret_value(),
+        "ACESTEP_API_HOST": settings.api_host,
+        "ACESTEP_API_PORT": str(settings.api_port),
+        "ACESTEP_CONFIG_PATH": settings.config_path,
+        "ACESTEP_LM_MODEL_PATH": settings.lm_model_path,
+        "ACESTEP_INIT_LLM": str(settings.init_llm).lower(),
+        "ACESTEP_DOWNLOAD_SOURCE": settings.download_source,
+        "ACESTEP_DATA_DIR": str(settings.data_dir),
+        "ACESTEP_TMPDIR": str(settings.tmpdir),
+    }
+
+
+def _api(settings: Settings, environment: Mapping[str, str], number: int) -> Program:
+    async def ready() -> bool:
+        return await asyncio.to_thread(_accepts, settings.api_host, settings.api_port)
+
+    return Program(
+        name="api" if number == 0 else f"api {number + 1}",
+        argv=[sys.executable, "-m", "app.cli.service", "api"],
+        env=environment,
+        ready=ready,
+        stop=((signal.SIGTERM, 15.0),),
+    )
+
+
+def _worker(settings: Settings, environment: Mapping[str, str]) -> Program:
+    return Program(
+        name="worker",
+        argv=[sys.executable, "-m", "workers"],
+        env=environment,
+        stop=((signal.SIGTERM, settings.shutdown_grace + 10.0),),
+    )
+
+
+def _accepts(host: str, port: int) -> bool:
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    try:
+        socket.create_connection((target, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def check_models(settings: Settings) -> None:
+    """Ask the inference package whether every configured model can be had on this machine.
+
+    Raises:
+        click.ClickException: with its answer, which says what to do.
+    """
+    if settings.engine:
+        return
+    folder = settings.data_dir / "models"
+    check = subprocess.run(
+        [sys.executable, "-m", "inference", "models", "check", "--models-dir", str(folder), *settings.models],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if check.returncode != 0:
+        raise click.ClickException(check.stderr.strip())
+
+
+def _tell(settings: Settings) -> None:
+    shown = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+    click.echo(f"ACE-Step service on http://{shown}:{settings.api_port} with {', '.join(settings.models)}")
+    if TINY_MODEL in settings.models:
+        click.echo(NOISE)
+    if not settings.api_key.get_secret_value() and settings.api_host not in ("127.0.0.1", "localhost", "::1"):
+        click.echo("Warning: reachable from other machines without a key; set ACESTEP_API_KEY.", err=True)
+
+
+@dataclass
+class _OnExit:
+    """Gives the tasks of a worker that died back at once, instead of waiting for their leases."""
+
+    settings: Settings
+    stack: EmbeddedStack | None = None
+
+    async def __call__(self, name: str, pid: int) -> None:
+        if name != "worker" or self.stack is None:
+            return
+        database = Database(self.stack.database_url, pool_size=1, application_name="acestep-supervisor")
+        doorbell = ArqDoorbell(self.stack.redis_url)
+        try:
+            recovery = Recovery(database, doorbell, max_crashes=self.settings.max_attempts)
+            await recovery.worker_died(socket.gethostname(), pid)
+        except ServiceError as error:
+            log.warning("tasks of the dead worker wait for the sweeper", extra={"reason": str(error)})
+        finally:
+            await database.close()
+
+
+if __name__ == "__main__":
+    main()

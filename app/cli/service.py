@@ -1,0 +1,136 @@
+"""`acestep-service`: the single processes of an installation, for hosts that run their own servers."""
+
+import asyncio
+import os
+import socket
+import sys
+from typing import Any
+
+import click
+import uvicorn
+
+from app import logs
+from app.db.migrate import migrate
+from app.domain.errors import DatabaseUnavailableError
+from app.main import build
+from app.settings import ConfigurationError, Settings, load
+
+BACKLOG = 2048
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="acestep-service")
+def main() -> None:
+    """Run one part of the service; `acestep-api` runs all of them on one machine."""
+
+
+@main.command()
+@click.option("--host", "--api-host", "api_host", help="Address to listen on.")
+@click.option("--port", "--api-port", "api_port", type=int, help="Port to listen on.")
+def api(api_host: str | None, api_port: int | None) -> None:
+    """Serve the HTTP API."""
+    settings = settings_or_exit(api_host=api_host, api_port=api_port)
+    logs.configure(settings.log_level, secrets=settings.secrets)
+    asyncio.run(_serve(settings))
+
+
+@main.command()
+def worker() -> None:
+    """Run a worker beside a GPU."""
+    settings_or_exit()
+    os.execv(sys.executable, [sys.executable, "-m", "workers"])  # noqa: S606
+
+
+@main.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to the newest schema."""
+    settings = settings_or_exit()
+    logs.configure(settings.log_level, secrets=settings.secrets)
+    try:
+        asyncio.run(migrate(_required(settings, "database_url")))
+    except DatabaseUnavailableError as error:
+        raise click.ClickException(f"{error}; check DATABASE_URL") from None
+    click.echo("the schema is up to date")
+
+
+@main.group()
+def models() -> None:
+    """Model files."""
+
+
+@models.command("list")
+def models_list() -> None:
+    """Show every known model and whether its files are on this machine."""
+    folder = settings_or_exit().data_dir / "models"
+    command = [sys.executable, "-m", "inference", "models", "list", "--models-dir", str(folder)]
+    os.execv(command[0], command)  # noqa: S606
+
+
+def settings_or_exit(**flags: Any) -> Settings:
+    """Read the settings, or end with one line that names what is wrong."""
+    try:
+        return load(**flags)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _required(settings: Settings, field: str) -> str:
+    value = getattr(settings, field)
+    if value is None:
+        raise click.ClickException(
+            f"{field.upper()} is not set; `acestep-api` starts its own servers, this command needs yours"
+        )
+    return str(value.get_secret_value())
+
+
+async def _serve(settings: Settings) -> None:
+    pepper = settings.key_pepper.get_secret_value()
+    if not pepper:
+        raise click.ClickException("ACESTEP_KEY_PEPPER is not set; use one secret on all machines")
+    try:
+        app = await build(
+            settings,
+            database_url=_required(settings, "database_url"),
+            redis_url=_required(settings, "redis_url"),
+            pepper=pepper.encode(),
+        )
+    except DatabaseUnavailableError as error:
+        raise click.ClickException(f"{error}; check DATABASE_URL") from None
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=10,
+    )
+    with listen(settings.api_host, settings.api_port, shared=settings.api_workers > 1) as listening:
+        await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Open the listening socket, or end with one line that says who to ask.
+
+    Args:
+        shared: several API processes listen on one port, and the kernel deals the connections out.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise click.ClickException(
+            f"cannot listen on {host}:{port} ({error.strerror}); "
+            "choose another port with --port or ACESTEP_API_PORT"
+        ) from None
+    return listening
+
+
+if __name__ == "__main__":
+    main()

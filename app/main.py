@@ -1,0 +1,104 @@
+"""Composition root of the API process: settings to services to the HTTP application."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+
+from litestar import Litestar
+
+from app.api.config import HttpConfig
+from app.api.routes import create_app
+from app.db.engine import Database
+from app.domain.offers import Limits
+from app.queue.doorbell import ArqDoorbell
+from app.services import Services
+from app.services.audio import Audio
+from app.services.keys import Keys
+from app.services.models import Models
+from app.services.query import Query
+from app.services.recovery import Recovery
+from app.services.stats import Stats
+from app.services.submit import Submit
+from app.settings import Settings
+from app.storage.choose import choose_store
+
+
+async def build(settings: Settings, *, database_url: str, redis_url: str, pepper: bytes) -> Litestar:
+    """Build the application on a migrated database.
+
+    Raises:
+        DatabaseUnavailableError: the database does not answer.
+    """
+    database = Database(database_url, application_name="acestep-api")
+    doorbell = ArqDoorbell(redis_url)
+    async with database.autocommit() as work:
+        default_team = await work.keys.default_team()
+    services = _services(settings, database, doorbell)
+    config = HttpConfig(
+        bootstrap_key=settings.api_key.get_secret_value() or None,
+        key_pepper=pepper,
+        default_team_id=default_team,
+        cors_origins=tuple(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
+        public_audio=settings.public_audio,
+        max_body_bytes=settings.max_body_bytes,
+        max_query_ids=settings.max_query_ids,
+        env=settings.env,
+        release=version("acestep-service"),
+        record_client=settings.record_client,
+    )
+    recovery = Recovery(database, doorbell, max_crashes=settings.max_attempts)
+    return create_app(services, config, lifespan=[_lifespan(database, doorbell, recovery)])
+
+
+def _services(settings: Settings, database: Database, doorbell: ArqDoorbell) -> Services:
+    models = Models(
+        database,
+        configured=settings.models,
+        aliases=settings.aliases,
+        lm_backend=settings.lm_backend,
+        limits=Limits(
+            max_duration_s=settings.max_duration,
+            prompt_chars=settings.max_prompt_chars,
+            lyrics_chars=settings.max_lyrics_chars,
+            text_chars=settings.max_text_chars,
+            codes_chars=settings.max_codes_chars,
+        ),
+        lease_s=settings.lease_seconds,
+    )
+    keys = Keys(database)
+    return Services(
+        submit=Submit(database, doorbell, queue_limit=settings.queue_limit, ageing_s=settings.priority_aging),
+        query=Query(database),
+        audio=Audio(database, choose_store(**settings.store)),
+        stats=Stats(
+            database,
+            queue_limit=settings.queue_limit,
+            window=settings.avg_window,
+            initial_average_s=settings.avg_job_seconds,
+            lease_s=settings.lease_seconds,
+        ),
+        offers=models.offers,
+        models=models.models,
+        health=models.health,
+        caller_by_key=keys.caller,
+        has_keys=keys.has_keys,
+    )
+
+
+def _lifespan(
+    database: Database, doorbell: ArqDoorbell, recovery: Recovery
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        await doorbell.start()
+        sweeping = asyncio.create_task(recovery.run_forever(), name="sweeper")
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
+            await doorbell.close()
+            await database.close()
+
+    return lifespan

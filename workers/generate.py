@@ -1,0 +1,198 @@
+"""One music job: request to the child, clips to the store, outcome to the row."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.db.tasks import ClaimedTask
+from app.domain.errors import StorageUnavailableError
+from app.domain.ports import ObjectStore
+from app.logs import trace_of
+from app.services.lifecycle import RESULT_HOLD_S, Lifecycle
+from inference.request import GenerationResult
+from workers.heartbeat import Heartbeat, RunningJob
+from workers.records import gpu_seconds, object_row, request_of, stored_result
+from workers.slot import ChildDied, JobCancelled, JobFailed, Slot
+
+log = logging.getLogger(__name__)
+
+
+class TaskFailed(Exception):
+    """The task failed outside the child; code and message are public."""
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.trace: str | None = None
+        self.retryable = retryable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Times in seconds: one attempt in all, and a cancel before the child is killed."""
+
+    timeout_s: float
+    cancel_grace_s: float
+
+
+class Generate:
+    """Runs claimed generation tasks on a slot."""
+
+    def __init__(
+        self,
+        *,
+        lifecycle: Lifecycle,
+        heartbeat: Heartbeat,
+        store: ObjectStore,
+        scratch: Path,
+        limits: Limits,
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._heartbeat = heartbeat
+        self._store = store
+        self._scratch = scratch
+        self._limits = limits
+
+    async def __call__(self, task: ClaimedTask, slot: Slot) -> None:
+        """Run one claimed task to an outcome; never raises for a fault of the job.
+
+        Raises:
+            asyncio.CancelledError: the worker stops; the child is dead and the task given back.
+        """
+        job = RunningJob(task)
+        scratch = self._scratch / str(task.id) / str(task.attempt)
+        context = {"task_id": task.id, "attempt": task.attempt, "team": task.team_id}
+        log.info("task claimed", extra=context)
+        self._heartbeat.add(job)
+        try:
+            await asyncio.to_thread(scratch.mkdir, parents=True, exist_ok=True)
+            result = await self._compute(job, slot, scratch)
+            if await self._deliver(job, result):
+                seconds = round(sum(result.seconds.values()), 3)
+                log.info("task finished", extra={**context, "seconds": seconds})
+        except JobCancelled:
+            await self._stopped(job)
+        except ChildDied:
+            log.error("child died", extra=context)
+            await self._lifecycle.child_died(task)
+        except (JobFailed, TaskFailed) as failure:
+            log.warning("task failed", extra={**context, "code": failure.code, "reason": failure.message})
+            await self._lifecycle.fail(
+                task,
+                code=failure.code,
+                message=failure.message,
+                trace=failure.trace,
+                retryable=failure.retryable,
+            )
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(job, slot))
+            raise
+        except Exception as error:
+            log.exception("task failed unexpectedly", extra=context)
+            await self._lifecycle.fail(
+                task, code="internal", message="internal error", trace=trace_of(error), retryable=True
+            )
+        finally:
+            self._heartbeat.remove(job)
+            await asyncio.to_thread(shutil.rmtree, scratch.parent, ignore_errors=True)
+
+    async def _compute(self, job: RunningJob, slot: Slot, scratch: Path) -> GenerationResult:
+        """Have the child generate, within the time limit and until somebody asks to stop."""
+        request = request_of(job.task, scratch)
+        computing = asyncio.create_task(
+            slot.generate(
+                request,
+                on_progress=lambda stage, done, total: self._heartbeat.report(job, stage, done, total),
+            )
+        )
+        asked = asyncio.create_task(_first(job.cancelled, job.lost))
+        try:
+            await asyncio.wait(
+                {computing, asked}, timeout=self._limits.timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if computing.done():
+                return computing.result()
+            if asked.done():
+                await self._stop_child(slot, computing)
+                raise JobCancelled
+            await slot.kill()
+            limit = f"{self._limits.timeout_s:g}"
+            raise TaskFailed("timeout", f"the task took longer than {limit} seconds")
+        finally:
+            asked.cancel()
+            if not computing.done():
+                computing.cancel()
+            await asyncio.gather(computing, asked, return_exceptions=True)
+
+    async def _stop_child(self, slot: Slot, computing: "asyncio.Task[GenerationResult]") -> None:
+        """Ask the child to stop at its next step; after the grace, kill it."""
+        await slot.cancel()
+        await asyncio.wait({computing}, timeout=self._limits.cancel_grace_s)
+        if not computing.done():
+            log.warning("child did not stop in time and was killed")
+            await slot.kill()
+
+    async def _stopped(self, job: RunningJob) -> None:
+        """The computation stopped on request: record it, unless the task is somebody else's by now."""
+        if job.lost.is_set():
+            return
+        log.info("task cancelled", extra={"task_id": job.task.id, "attempt": job.task.attempt})
+        await self._lifecycle.cancelled(job.task)
+
+    async def _give_back(self, job: RunningJob, slot: Slot) -> None:
+        await slot.kill()
+        await self._lifecycle.release(job.task.id, job.task.attempt)
+        log.info("task released", extra={"task_id": job.task.id, "attempt": job.task.attempt})
+
+    async def _deliver(self, job: RunningJob, result: GenerationResult) -> bool:
+        """Objects first, row second; a refused row means that the objects are nobody's, so they go."""
+        task = job.task
+        if len(result.clips) != len(task.params["seeds"]):
+            wanted = len(task.params["seeds"])
+            raise TaskFailed("internal", f"the engine delivered {len(result.clips)} of {wanted} clips")
+        rows = [object_row(task, clip) for clip in result.clips]
+        for clip, row in zip(result.clips, rows, strict=True):
+            await self._put(row, Path(clip.path))
+        done = await self._lifecycle.succeed(
+            task,
+            result=stored_result(task, result),
+            clips=rows,
+            gpu_seconds=gpu_seconds(result),
+        )
+        if not done:
+            log.warning("late result dropped", extra={"task_id": task.id, "attempt": task.attempt})
+            for row in rows:
+                await self._store.delete(row["storage_key"])
+            await self._lifecycle.cancelled(task)  # changes nothing unless a cancel came first
+        return done
+
+    async def _put(self, row: Mapping[str, Any], path: Path) -> None:
+        """Store one file, holding the result while the store is away."""
+        deadline = asyncio.get_running_loop().time() + RESULT_HOLD_S
+        delay = 0.2
+        while True:
+            try:
+                await self._store.put_file(row["storage_key"], path, sha256=row["sha256"], mime=row["mime"])
+                return
+            except StorageUnavailableError:
+                if asyncio.get_running_loop().time() + delay > deadline:
+                    raise TaskFailed(
+                        "storage_unavailable", "the object store did not answer", retryable=True
+                    ) from None
+                log.warning("store not available, result held", extra={"key": row["storage_key"]})
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 10.0)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiting in waits:
+            waiting.cancel()

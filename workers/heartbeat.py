@@ -1,0 +1,120 @@
+"""Keeps the leases of running jobs, carries their progress out and their cancel flags back."""
+
+import asyncio
+import logging
+from uuid import UUID
+
+from app.db.tasks import Beat, ClaimedTask
+from app.domain.errors import DatabaseUnavailableError
+from app.domain.task import TaskId
+from app.services.fleet import Fleet
+from app.services.lifecycle import Lifecycle
+from workers.progress import Progress
+
+log = logging.getLogger(__name__)
+
+# Progress is written at most this often between heartbeats.
+SHORTEST_GAP_S = 0.5
+
+
+class RunningJob:
+    """One claimed task in this process.
+
+    `cancelled` is set when a cancel was asked for, `lost` when another attempt owns the task.
+    """
+
+    def __init__(self, task: ClaimedTask) -> None:
+        self.task = task
+        self.progress = Progress()
+        self.cancelled = asyncio.Event()
+        self.lost = asyncio.Event()
+        self._stage_changed = False
+
+    def beat(self) -> Beat:
+        """What the next heartbeat writes."""
+        changed, self._stage_changed = self._stage_changed, False
+        return Beat(
+            id=self.task.id,
+            attempt=self.task.attempt,
+            progress=self.progress.value,
+            stage=self.progress.stage,
+            progress_text=self.progress.text,
+            stage_changed=changed,
+        )
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Take in progress of the engine."""
+        if self.progress.report(stage, done, total):
+            self._stage_changed = True
+
+
+class Heartbeat:
+    """One loop for all jobs of this worker; it runs on the supervisor's loop, so no GPU can delay it."""
+
+    def __init__(self, lifecycle: Lifecycle, fleet: Fleet, *, worker_id: UUID, every_s: float) -> None:
+        self._lifecycle = lifecycle
+        self._fleet = fleet
+        self._worker_id = worker_id
+        self._every_s = every_s
+        self._jobs: dict[TaskId, RunningJob] = {}
+        self._soon = asyncio.Event()
+
+    def add(self, job: RunningJob) -> None:
+        """Begin to keep the lease of a job."""
+        self._jobs[job.task.id] = job
+
+    def remove(self, job: RunningJob) -> None:
+        """Stop keeping the lease: the job ended, or must end."""
+        self._jobs.pop(job.task.id, None)
+
+    def report(self, job: RunningJob, stage: str, done: int, total: int) -> None:
+        """Take in progress and write it soon."""
+        job.report(stage, done, total)
+        self._soon.set()
+
+    async def run_forever(self) -> None:
+        """Beat until cancelled; a database that is away is tried again at the next turn."""
+        loop = asyncio.get_running_loop()
+        full_beat_at = loop.time()
+        while True:
+            try:
+                if loop.time() >= full_beat_at:
+                    full_beat_at = loop.time() + self._every_s
+                    await self._beat()
+                    await self._fleet.report()
+                    await self._lifecycle.release_unknown(
+                        {(job.task.id, job.task.attempt) for job in self._jobs.values()}
+                    )
+                else:
+                    await self._beat()
+            except DatabaseUnavailableError:
+                log.warning("heartbeat postponed: database not available")
+            except Exception:
+                log.exception("heartbeat failed")
+            await self._sleep(full_beat_at - loop.time())
+
+    async def _beat(self) -> None:
+        jobs = dict(self._jobs)
+        if not jobs:
+            return
+        mine = await self._lifecycle.heartbeat([job.beat() for job in jobs.values()])
+        for task_id, job in jobs.items():
+            if self._jobs.get(task_id) is not job:
+                continue  # it ended meanwhile, so its row no longer matches
+            if task_id not in mine:
+                log.warning("task is no longer mine", extra={"task_id": task_id, "attempt": job.task.attempt})
+                job.lost.set()
+            elif mine[task_id]:
+                job.cancelled.set()
+
+    async def _sleep(self, longest_s: float) -> None:
+        """Wait for the next full beat, or shortly for one more report."""
+        await asyncio.sleep(min(SHORTEST_GAP_S, self._every_s, max(longest_s, 0.0)))
+        self._soon.clear()
+        rest = longest_s - SHORTEST_GAP_S
+        if rest > 0:
+            try:
+                async with asyncio.timeout(rest):
+                    await self._soon.wait()
+            except TimeoutError:
+                pass

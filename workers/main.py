@@ -1,0 +1,217 @@
+"""The supervising process beside a GPU: composition root, start, graceful stop. It never loads a model."""
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from app.db.engine import Database
+from app.queue.doorbell import ArqDoorbell
+from app.services.fleet import Fleet
+from app.services.lifecycle import Lifecycle
+from app.services.recovery import Recovery
+from app.settings import Settings
+from app.storage.choose import choose_store
+from inference.request import EngineOptions
+from workers.bell import Bell
+from workers.generate import Generate, Limits
+from workers.heartbeat import Heartbeat
+from workers.loop import SlotLoop
+from workers.slot import Slot, SlotOptions
+
+log = logging.getLogger(__name__)
+
+HEARTBEATS_PER_LEASE = 6
+
+
+class WorkerProcess:
+    """Everything that one worker process owns."""
+
+    def __init__(self, settings: Settings, *, database_url: str, redis_url: str) -> None:
+        self._settings = settings
+        worker_id = uuid4()
+        self._scratch = settings.tmpdir / "attempts" / f"{os.getpid()}-{worker_id}"
+        self._database = Database(
+            database_url, pool_size=4 + settings.queue_workers, application_name="acestep-worker"
+        )
+        self._doorbell = ArqDoorbell(redis_url)
+        self._bell = Bell(redis_url, slots=settings.queue_workers)
+        self._slots = [Slot(_slot_options(settings)) for _ in range(settings.queue_workers)]
+        self._fleet = Fleet(
+            self._database,
+            worker_id=worker_id,
+            version=version("acestep-service"),
+            slots=settings.queue_workers,
+            device=settings.device,
+            describe=self._describe,
+        )
+        lifecycle = Lifecycle(
+            self._database,
+            worker_id=worker_id,
+            lease_s=settings.lease_seconds,
+            max_crashes=settings.max_attempts,
+        )
+        store = choose_store(**settings.store)
+        self._heartbeat = Heartbeat(
+            lifecycle,
+            self._fleet,
+            worker_id=worker_id,
+            every_s=settings.lease_seconds / HEARTBEATS_PER_LEASE,
+        )
+        self._recovery = Recovery(
+            self._database, self._doorbell, max_crashes=settings.max_attempts, store=store
+        )
+        generate = Generate(
+            lifecycle=lifecycle,
+            heartbeat=self._heartbeat,
+            store=store,
+            scratch=self._scratch,
+            limits=Limits(timeout_s=settings.task_timeout, cancel_grace_s=settings.cancel_grace),
+        )
+        self._loops = [
+            SlotLoop(
+                slot,
+                lifecycle=lifecycle,
+                generate=generate,
+                bell=self._bell,
+                fleet=self._fleet,
+                models=settings.models,
+            )
+            for slot in self._slots
+        ]
+
+    async def run(self, stop: asyncio.Event, stop_now: asyncio.Event) -> None:
+        """Start the children, work, and end in order.
+
+        Args:
+            stop: end when running tasks have ended, at the latest after the shutdown grace.
+            stop_now: give running tasks back at once.
+
+        Raises:
+            ChildDied, JobFailed: a child could not start (a missing model, say); the text says what to do.
+        """
+        await asyncio.to_thread(_make_scratch, self._scratch)
+        await self._doorbell.start()
+        await self._fleet.report()
+        background: list[asyncio.Task[None]] = []
+        try:
+            if not await self._start_slots(stop):
+                return
+            await self._fleet.change("ready")
+            background = [
+                asyncio.create_task(self._heartbeat.run_forever(), name="heartbeat"),
+                asyncio.create_task(self._bell.run_forever(), name="bell"),
+                asyncio.create_task(self._recovery.run_forever(), name="sweeper"),
+            ]
+            log.info("worker ready", extra={"models": ",".join(self._settings.models)})
+            await self._work(stop, stop_now)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._close()
+
+    async def _start_slots(self, stop: asyncio.Event) -> bool:
+        """Start every child; False if the worker was told to stop before they were ready."""
+        starting = [asyncio.create_task(slot.start()) for slot in self._slots]
+        stopping = asyncio.create_task(stop.wait())
+        for start in starting:
+            await asyncio.wait({start, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if stop.is_set():
+            for start in starting:
+                start.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
+            return False
+        for start in starting:
+            start.result()
+        return True
+
+    async def _work(self, stop: asyncio.Event, stop_now: asyncio.Event) -> None:
+        loops = [
+            asyncio.create_task(loop.run(), name=f"slot {number}") for number, loop in enumerate(self._loops)
+        ]
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({*loops, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for loop in self._loops:
+            loop.stop_claiming()
+        with suppress(Exception):
+            await self._fleet.change("draining")
+        log.info("worker draining")
+        hurried = asyncio.create_task(stop_now.wait())
+        ended = asyncio.create_task(asyncio.wait(loops))
+        await asyncio.wait(
+            {hurried, ended}, timeout=self._settings.shutdown_grace, return_when=asyncio.FIRST_COMPLETED
+        )
+        hurried.cancel()
+        ended.cancel()
+        for task in loops:
+            task.cancel()
+        for outcome in await asyncio.gather(*loops, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(slot.stop() for slot in self._slots), return_exceptions=True)
+        with suppress(Exception):
+            await self._fleet.change("gone")
+        await self._doorbell.close()
+        await self._database.close()
+        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+        log.info("worker ended")
+
+    def _describe(self) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
+        """Models that this worker serves, and those that its slots hold."""
+        offered = {model.name: asdict(model) for slot in self._slots for model in slot.models}
+        return list(offered.values()), [loop.loaded for loop in self._loops if loop.loaded]
+
+
+def _slot_options(settings: Settings) -> SlotOptions:
+    return SlotOptions(
+        engine=settings.engine,
+        engine_options=EngineOptions(
+            models=settings.models, models_dir=str(settings.data_dir / "models"), device=settings.device
+        ),
+    )
+
+
+def _make_scratch(own: Path) -> None:
+    """Make this process's scratch folder and remove those of processes that are gone."""
+    own.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in own.parent.iterdir():
+        pid = folder.name.split("-", 1)[0]
+        if pid.isdecimal() and not _is_alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+async def run(settings: Settings, *, database_url: str, redis_url: str) -> None:
+    """Run a worker until SIGTERM or SIGINT; a second signal gives running tasks back at once."""
+    stop, stop_now = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (stop_now if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    process = WorkerProcess(settings, database_url=database_url, redis_url=redis_url)
+    await process.run(stop, stop_now)
