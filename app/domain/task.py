@@ -63,11 +63,13 @@ class Submission:
     """A parsed `/release_task`: what was received and what will run.
 
     `params` holds every canonical parameter with its effective value; seeds are drawn later, at submission.
+    `requested_model` is the name that the client sent, None if it sent none.
     """
 
     request: Mapping[str, Any]
     content_type: str
     params: Mapping[str, Any]
+    requested_model: str | None = None
     adjustments: Sequence[Adjustment] = ()
     priority: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,33 @@
+"""What the HTTP edge is told at start."""
+
+from dataclasses import dataclass
+
+from app.domain.task import TeamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpConfig:
+    """Fixed values of the HTTP edge.
+
+    Attributes:
+        default_team_id: team of the bootstrap key and of all calls in open mode.
+        bootstrap_key: the operator's key with all scopes; None or empty = none.
+        key_pepper: secret of the stored key digests.
+        cors_origins: allowed origins; `*` = any.
+        public_audio: clips can be fetched without a key.
+        env: name of the environment, shown in results.
+        record_client: keep address and user agent with each task.
+        query_patience_s: how long a poll waits for a lost database.
+    """
+
+    default_team_id: TeamId
+    bootstrap_key: str | None = None
+    key_pepper: bytes = b""
+    cors_origins: tuple[str, ...] = ("*",)
+    public_audio: bool = False
+    max_body_bytes: int = 2 * 1024 * 1024
+    max_query_ids: int = 1000
+    env: str = "development"
+    release: str = "0.0.0"
+    record_client: bool = True
+    query_patience_s: float = 5.0

@@ -1,0 +1,48 @@
+"""The five keys around every answer, and the six around every error."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from litestar import Response
+
+
+class _Success(msgspec.Struct, frozen=True, kw_only=True):
+    data: Any
+    code: int = 200
+    error: None = None
+    timestamp: int
+    extra: None = None
+
+
+class _Failure(msgspec.Struct, frozen=True, kw_only=True):
+    data: None = None
+    code: int
+    error: str
+    detail: str
+    timestamp: int
+    extra: None = None
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def success(data: Any) -> Response[bytes]:
+    """Wrap the data of a successful answer; text is not escaped to ASCII."""
+    return _json(_Success(data=data, timestamp=_now_ms()), 200, {})
+
+
+def failure(status: int, text: str, headers: Mapping[str, str]) -> Response[bytes]:
+    """Wrap a public error text, under both keys that clients read."""
+    body = _Failure(code=status, error=text, detail=text, timestamp=_now_ms())
+    return _json(body, status, headers)
+
+
+def _json(body: msgspec.Struct, status: int, headers: Mapping[str, str]) -> Response[bytes]:
+    content = _encoder.encode(body)
+    return Response(content, status_code=status, media_type="application/json", headers=dict(headers))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

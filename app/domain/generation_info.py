@@ -1,0 +1,49 @@
+"""The human sentence about how a clip was made; not for parsing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.domain.task import TaskView
+
+_RANDOM_WEIGHTS = "tiny-random"
+
+
+def generation_info(view: TaskView) -> str:
+    """Describe models, steps, times and adjustments of a succeeded task."""
+    result = view.result or {}
+    dit_model = str((result.get("dit_model") or {}).get("name") or view.model)
+    parts = [
+        _warning(dit_model),
+        f"DiT {dit_model}, {_language_model(result)}",
+        _settings(view.params),
+        _times(result.get("seconds") or {}),
+        _adjustments(view.adjustments),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _warning(dit_model: str) -> str:
+    if _RANDOM_WEIGHTS not in dit_model:
+        return ""
+    return f"{dit_model} has random weights: this is noise, not music"
+
+
+def _language_model(result: Mapping[str, Any]) -> str:
+    model = result.get("lm_model")
+    return f"LM {model['name']}" if model else "no LM"
+
+
+def _settings(params: Mapping[str, Any]) -> str:
+    schedule = f"{params.get('inference_steps')} steps, {params.get('infer_method')}"
+    return f"{params.get('task_type')}, {schedule}, guidance {params.get('guidance_scale')}"
+
+
+def _times(seconds: Mapping[str, float]) -> str:
+    return ", ".join(f"{stage} {spent:.2f} s" for stage, spent in seconds.items())
+
+
+def _adjustments(adjustments: Sequence[Mapping[str, Any]]) -> str:
+    if not adjustments:
+        return ""
+    changes = (f"{a['field']} {a['given']!r} -> {a['used']!r} ({a['reason']})" for a in adjustments)
+    return "adjusted: " + "; ".join(changes)

@@ -1,0 +1,152 @@
+"""The services behind the HTTP edge, in memory, for its unit tests."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeAlias
+from uuid import UUID, uuid4
+
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from app.domain.errors import NotFoundError
+from app.domain.keys import key_digest
+from app.domain.offers import ModelOffer, Offers
+from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
+from app.services import HealthView, OfferedModel, Services, StatsView, StoredAudio
+
+PEPPER = b"pepper"
+TEAM = TeamId(7)
+AUDIO_KEY = f"audio/{'0c5e' * 8}.mp3"
+AUDIO_BYTES = bytes(range(200))
+
+
+@dataclass
+class FakeServices:
+    """What the edge calls, in memory; `failure` is raised by every call that reaches the database."""
+
+    tasks: dict[TeamId, dict[TaskId, TaskView]] = field(default_factory=dict)
+    keys: dict[bytes, Caller] = field(default_factory=dict)
+    submitted: list[tuple[Caller, Submission, str, Mapping[str, str] | None]] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+    stats_of: list[TeamId | None] = field(default_factory=list)
+    audio_team: TeamId = TEAM
+    audio_teams_asked: list[TeamId | None] = field(default_factory=list)
+    is_object_lost: bool = False
+    queue_maxsize: int | None = 200
+    models_offered: Sequence[OfferedModel] = ()
+
+    def add_key(self, key: str, *, team: TeamId = TEAM, scopes: frozenset[str]) -> None:
+        self.keys[key_digest(key.encode(), PEPPER)] = Caller(team_id=team, key_id=1, scopes=scopes)
+
+    def add_task(self, team: TeamId = TEAM, status: TaskStatus = TaskStatus.QUEUED) -> UUID:
+        task_id = TaskId(uuid4())
+        self.tasks.setdefault(team, {})[task_id] = TaskView(
+            id=task_id,
+            status=status,
+            attempt=0,
+            created_at=datetime.now(UTC),
+            progress=0.0,
+            stage=None,
+            progress_text=None,
+            queue_position=1,
+            params={},
+            adjustments=[],
+            model="acestep-v15-turbo",
+            result=None,
+            error_code=None,
+            error_message=None,
+            clips=[],
+        )
+        return task_id
+
+    def services(self) -> Services:
+        return Services(
+            submit=self.submit,
+            query=self.query,
+            audio=self,
+            stats=self.stats,
+            offers=self.offers,
+            models=self.models,
+            health=self.health,
+            caller_by_key=self.caller_by_key,
+            has_keys=self.has_keys,
+        )
+
+    def _reach_database(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+    async def submit(
+        self, caller: Caller, submission: Submission, *, request_id: str, client: Mapping[str, str] | None
+    ) -> Accepted:
+        self._reach_database()
+        self.submitted.append((caller, submission, request_id, client))
+        return Accepted(task_id=TaskId(uuid4()), queue_position=len(self.submitted))
+
+    async def query(self, team_id: TeamId, ids: Sequence[TaskId]) -> Mapping[TaskId, TaskView]:
+        self._reach_database()
+        mine = self.tasks.get(team_id, {})
+        return {task_id: mine[task_id] for task_id in ids if task_id in mine}
+
+    async def find(self, team_id: TeamId | None, public_key: str) -> StoredAudio:
+        self.audio_teams_asked.append(team_id)
+        if public_key != AUDIO_KEY or team_id not in (None, self.audio_team):
+            raise NotFoundError("audio file not found")
+        return StoredAudio(
+            public_key=public_key,
+            storage_key="o/7/task/1/0.mp3",
+            mime="audio/mpeg",
+            size_bytes=len(AUDIO_BYTES),
+            sha256="ab" * 32,
+            created_at=datetime(2026, 3, 1, 12, 0, tzinfo=UTC),
+        )
+
+    async def open(self, audio: StoredAudio, start: int, end: int) -> AsyncIterator[bytes]:
+        if self.is_object_lost:
+            raise NotFoundError("audio file not found")
+        for at in range(start, end, 64):
+            yield AUDIO_BYTES[at : min(at + 64, end)]
+
+    async def stats(self, team_id: TeamId | None) -> StatsView:
+        self.stats_of.append(team_id)
+        return StatsView(
+            queued=5,
+            running=1,
+            succeeded=90,
+            failed=3,
+            cancelled=1,
+            queue_size=9,
+            queue_maxsize=self.queue_maxsize,
+            avg_job_seconds=8.5,
+            workers_online=2,
+            workers_busy=1,
+        )
+
+    async def offers(self) -> Offers:
+        return Offers(
+            models=[ModelOffer(name="acestep-v15-turbo", category="turbo")], default_model="acestep-v15-turbo"
+        )
+
+    async def models(self) -> Sequence[OfferedModel]:
+        return self.models_offered
+
+    async def health(self) -> HealthView:
+        self._reach_database()
+        return HealthView(
+            models_initialized=True,
+            llm_initialized=False,
+            loaded_model="acestep-v15-turbo",
+            loaded_lm_model=None,
+        )
+
+    async def caller_by_key(self, digest: bytes) -> Caller | None:
+        return self.keys.get(digest)
+
+    async def has_keys(self) -> bool:
+        return bool(self.keys)
+
+
+Client: TypeAlias = AsyncTestClient[Litestar]
+Connect: TypeAlias = Callable[..., AbstractAsyncContextManager[Client]]
