@@ -1,0 +1,84 @@
+"""Rows that tests begin with."""
+
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+
+from app.db.engine import Database
+from app.db.tasks import ClaimedTask, NewTask
+from app.domain.task import TaskId, TeamId
+
+MODEL = "acestep-tiny-random"
+WORKER = uuid4()
+
+
+async def a_task(
+    db: Database, team: TeamId, *, model: str = MODEL, priority: int = 0, **params: Any
+) -> TaskId:
+    """Insert a queued task."""
+    task = NewTask(
+        id=TaskId(uuid4()),
+        team_id=team,
+        api_key_id=None,
+        request_id="test",
+        task_type="text2music",
+        model=model,
+        priority=priority,
+        request={},
+        content_type="application/json",
+        params={"seeds": [1], "batch_size": 1, **params},
+    )
+    async with db.transaction() as work:
+        await work.tasks.lock_queue_gate()
+        waiting, _, _ = await work.tasks.count_waiting(team)
+        await work.tasks.insert(task, position=waiting + 1, ageing_s=600)
+    return task.id
+
+
+async def claim(
+    db: Database, *, worker: Any = WORKER, model: str = MODEL, lease_s: float = 30
+) -> list[ClaimedTask]:
+    """Claim as a worker would."""
+    async with db.autocommit() as work:
+        return await work.tasks.claim(worker_id=worker, models=[model], kinds=["generate"], lease_s=lease_s)
+
+
+async def a_running_task(db: Database, team: TeamId, **options: Any) -> ClaimedTask:
+    """Insert and claim a task."""
+    await a_task(db, team)
+    (task,) = await claim(db, **options)
+    return task
+
+
+def a_clip(task: ClaimedTask, item: int = 0) -> dict[str, Any]:
+    """Column values of one stored output."""
+    return {
+        "item": item,
+        "public_key": f"audio/{uuid4().hex}.wav",
+        "storage_key": f"o/{task.team_id}/{task.id}/{task.attempt}/{item}.wav",
+        "ext": "wav",
+        "mime": "audio/wav",
+        "bytes": 100,
+        "sha256": "0" * 64,
+        "duration_s": 10.0,
+        "sample_rate": 48000,
+        "seed": 1,
+    }
+
+
+async def a_team(url: str, name: str, **limits: Any) -> TeamId:
+    """Insert a team with its counters."""
+    columns = ["name", *limits]
+    connection = await asyncpg.connect(url)
+    try:
+        places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+        team_id = await connection.fetchval(
+            f"INSERT INTO teams ({', '.join(columns)}) VALUES ({places}) RETURNING id",  # noqa: S608
+            name,
+            *limits.values(),
+        )
+        await connection.execute("INSERT INTO team_state (team_id) VALUES ($1)", team_id)
+    finally:
+        await connection.close()
+    return TeamId(team_id)

@@ -1,0 +1,135 @@
+"""A claim takes one task, the right one, and never the same one twice."""
+
+import asyncio
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from app.db.engine import Database
+from app.domain.task import TeamId
+from app.services.lifecycle import Lifecycle
+from tests.builders import MODEL, a_running_task, a_task, a_team, claim
+
+
+async def test_second_worker_gets_nothing_for_a_claimed_task(db: Database, team: TeamId) -> None:
+    task = await a_task(db, team)
+    first = await claim(db, worker=uuid4())
+    second = await claim(db, worker=uuid4())
+    assert [claimed.id for claimed in first] == [task]
+    assert second == []
+
+
+async def test_tasks_are_claimed_in_order_of_submission_and_priority(db: Database, team: TeamId) -> None:
+    first, second = await a_task(db, team), await a_task(db, team)
+    urgent = await a_task(db, team, priority=5)
+    order = [(await claim(db))[0].id for _ in range(3)]
+    assert order == [urgent, first, second]
+
+
+async def test_a_task_of_another_model_is_left_alone(db: Database, team: TeamId) -> None:
+    await a_task(db, team, model="acestep-v15-base")
+    assert await claim(db, model=MODEL) == []
+
+
+async def test_a_paused_queue_is_not_claimed(db: Database, team: TeamId, database_url: str) -> None:
+    await a_task(db, team)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("INSERT INTO settings VALUES ('queue_paused', 'true')")
+    paused = await claim(db)
+    await connection.execute("DELETE FROM settings")
+    await connection.close()
+    assert (paused, len(await claim(db))) == ([], 1)
+
+
+async def test_a_team_at_its_running_limit_waits(db: Database, database_url: str) -> None:
+    limited = await a_team(database_url, "limited", max_running=1)
+    await a_task(db, limited)
+    await a_task(db, limited)
+    assert [len(await claim(db)) for _ in range(2)] == [1, 0]
+
+
+async def test_the_team_with_fewer_running_tasks_is_served_first(
+    db: Database, team: TeamId, database_url: str
+) -> None:
+    other = await a_team(database_url, "other")
+    for _ in range(3):
+        await a_task(db, team)
+    await a_task(db, other)
+    served = [(await claim(db))[0].team_id for _ in range(2)]
+    assert set(served) == {team, other}
+
+
+async def test_thirty_claimers_never_share_a_task(db: Database, team: TeamId) -> None:
+    tasks = {await a_task(db, team) for _ in range(40)}
+
+    async def work_until_empty() -> list[object]:
+        lifecycle = Lifecycle(db, worker_id=uuid4(), lease_s=30, max_crashes=3)
+        mine: list[object] = []
+        while (claimed := await lifecycle.claim([MODEL])) is not None:
+            mine.append(claimed.id)
+        return mine
+
+    claimed = [
+        task for mine in await asyncio.gather(*(work_until_empty() for _ in range(30))) for task in mine
+    ]
+    # A claimer may give up early while others hold the only team; the idle poll then comes back.
+    while rest := await claim(db):
+        claimed += [task.id for task in rest]
+    assert len(claimed) == len(set(claimed))
+    assert set(claimed) == tasks
+
+
+@pytest.mark.parametrize("analysed_while", ["empty", "one finished", "full", "never"])
+async def test_one_statement_never_claims_two_tasks(
+    db: Database, team: TeamId, database_url: str, analysed_while: str
+) -> None:
+    """Statistics taken at the wrong moment once made the planner claim five rows in one statement."""
+    connection = await asyncpg.connect(database_url)
+    if analysed_while == "empty":
+        await connection.execute("ANALYZE")
+    for finished in range(4):
+        for queued in range(3):
+            await _leave(db, team, finished=finished, queued=queued)
+            if analysed_while == "full" or (analysed_while == "one finished" and finished == 1):
+                await connection.execute("ANALYZE")
+            for _ in range(4):
+                await a_task(db, team)
+            assert [len(await claim(db)) for _ in range(3)] == [1, 1, 1]
+            await connection.execute("DELETE FROM task_events")
+            await connection.execute("DELETE FROM task_params")
+            await connection.execute("DELETE FROM tasks")
+            await connection.execute("UPDATE team_state SET running = 0")
+    await connection.close()
+
+
+async def _leave(db: Database, team: TeamId, *, finished: int, queued: int) -> None:
+    for _ in range(finished):
+        task = await a_running_task(db, team)
+        lifecycle = Lifecycle(db, worker_id=uuid4(), lease_s=30, max_crashes=3)
+        await lifecycle.cancelled(task)
+    for _ in range(queued):
+        await a_task(db, team)
+
+
+async def test_the_claim_reads_the_queue_by_its_index(db: Database, team: TeamId, database_url: str) -> None:
+    from app.db import task_statements
+
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        """
+        INSERT INTO tasks (id, team_id, request_id, kind, model, status, finished_at, error_code)
+        SELECT gen_random_uuid(), 1, 'x', 'generate', 'm', 'failed', now(), 'internal'
+        FROM generate_series(1, 20000)
+        """
+    )
+    await a_task(db, team)
+    await connection.execute("ANALYZE")
+    statement = str(task_statements.CLAIM)
+    for place, name in enumerate(("worker_id", "lease_s", "models", "kinds"), start=1):
+        statement = statement.replace(f":{name}", f"${place}")
+    plan = await connection.fetch(f"EXPLAIN {statement}", uuid4(), 30.0, [MODEL], ["generate"])
+    await connection.close()
+    text = "\n".join(line[0] for line in plan)
+    assert "ix_tasks_claim" in text
+    assert "Seq Scan on tasks" not in text

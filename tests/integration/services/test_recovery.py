@@ -1,0 +1,100 @@
+"""The sweeper takes back what is lost and removes what nobody owns, and nothing else."""
+
+import hashlib
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+
+from app.db.engine import Database
+from app.db.tasks import Actor
+from app.domain.task import TaskStatus, TeamId
+from app.services.lifecycle import Lifecycle
+from app.services.recovery import Recovery
+from app.storage.folder import FolderStore
+from tests.builders import MODEL, WORKER, a_clip, a_running_task, a_task
+from tests.integration.services.test_submit import ListeningDoorbell
+
+
+async def test_an_expired_lease_is_taken_back_and_rung_for(db: Database, team: TeamId) -> None:
+    doorbell = ListeningDoorbell()
+    task = await a_running_task(db, team, lease_s=0.001)
+    lost = await Recovery(db, doorbell, max_crashes=3).sweep()
+    assert [(row.id, row.status) for row in lost] == [(task.id, TaskStatus.QUEUED)]
+    assert task.id in doorbell.rung
+
+
+async def test_only_one_sweeper_works_at_a_time(db: Database, team: TeamId) -> None:
+    await a_running_task(db, team, lease_s=0.001)
+    recovery = Recovery(db, ListeningDoorbell(), max_crashes=3)
+    async with db.transaction() as work:
+        assert await work.sweeps.try_lock()
+        assert await recovery.sweep() == []
+    assert len(await recovery.sweep()) == 1
+
+
+async def test_a_ring_that_got_lost_is_repeated(db: Database, team: TeamId, database_url: str) -> None:
+    doorbell = ListeningDoorbell()
+    task = await a_task(db, team)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE tasks SET run_after = now() - interval '10 s'")
+    await connection.close()
+    await Recovery(db, doorbell, max_crashes=3).sweep()
+    assert doorbell.rung == [task]
+
+
+async def test_the_tasks_of_a_dead_process_are_taken_back_at_once(db: Database, team: TeamId) -> None:
+    from app.db.workers import WorkerReport
+
+    report = WorkerReport(
+        id=WORKER, host="h", pid=7, version="1", state="ready", slots=1, models=[], loaded=[], device="cpu"
+    )
+    async with db.autocommit() as work:
+        await work.workers.report(report)
+    task = await a_running_task(db, team, lease_s=600)
+    recovery = Recovery(db, ListeningDoorbell(), max_crashes=3)
+    assert await recovery.worker_died("h", 8) == []
+    assert [row.id for row in await recovery.worker_died("h", 7)] == [task.id]
+
+
+async def test_orphans_go_and_owned_objects_stay(db: Database, team: TeamId, tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "objects")
+    content = tmp_path / "clip.wav"
+    content.write_bytes(b"x" * 100)
+    digest = hashlib.sha256(b"x" * 100).hexdigest()
+    task = await a_running_task(db, team)
+    owned = a_clip(task) | {"sha256": digest}
+    orphan = f"o/{team}/{task.id}/9/0.wav"
+    for key in (owned["storage_key"], orphan):
+        await store.put_file(key, content, sha256=digest, mime="audio/wav")
+    async with db.autocommit() as work:
+        await work.tasks.succeed(
+            task.id, 1, actor=Actor(kind="worker"), result={}, clips=[owned], gpu_seconds=0
+        )
+    recovery = Recovery(db, ListeningDoorbell(), max_crashes=3, store=store)
+    assert await recovery.remove_orphans() == 0, "a young object may still get its row"
+    assert await recovery.remove_orphans(older_than_s=0) == 1
+    assert [item.key async for item in store.list("o/")] == [owned["storage_key"]]
+
+
+async def test_a_claim_whose_answer_was_lost_is_released(db: Database, team: TeamId) -> None:
+    lifecycle = Lifecycle(db, worker_id=WORKER, lease_s=30, max_crashes=3)
+    lost = await a_running_task(db, team)
+    known = await a_running_task(db, team)
+    await lifecycle.release_unknown({(known.id, known.attempt)})
+    async with db.autocommit() as work:
+        views = await work.views.by_ids(team, [lost.id, known.id])
+    assert views[lost.id].status is TaskStatus.QUEUED
+    assert views[known.id].status is TaskStatus.RUNNING
+
+
+async def test_a_finish_whose_answer_was_lost_counts_as_done(db: Database, team: TeamId) -> None:
+    task = await a_running_task(db, team)
+    lifecycle = Lifecycle(db, worker_id=WORKER, lease_s=30, max_crashes=3)
+    clips = [a_clip(task)]
+    assert await lifecycle.succeed(task, result={}, clips=clips, gpu_seconds=0)
+    assert await lifecycle.succeed(task, result={}, clips=clips, gpu_seconds=0), "the row says it was mine"
+    other = Lifecycle(db, worker_id=uuid4(), lease_s=30, max_crashes=3)
+    late = type(task)(**{**{name: getattr(task, name) for name in task.__slots__}, "attempt": 2})
+    assert not await other.succeed(late, result={}, clips=clips, gpu_seconds=0)
+    assert await lifecycle.claim([MODEL]) is None

@@ -1,0 +1,117 @@
+"""Submitting: the limit is exact under concurrency, and what is refused leaves nothing."""
+
+import asyncio
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from app.db.engine import Database
+from app.domain.errors import QueueFullError
+from app.domain.task import Accepted, Caller, Submission, TaskId, TeamId
+from app.services.submit import Submit
+from tests.builders import MODEL
+
+
+class ListeningDoorbell:
+    """Remembers who was rung for."""
+
+    def __init__(self) -> None:
+        self.rung: list[TaskId] = []
+
+    def ring(self, task_ids: Sequence[TaskId]) -> None:
+        self.rung += task_ids
+
+
+def a_submission(**params: object) -> Submission:
+    return Submission(
+        request={"prompt": "x"},
+        content_type="application/json",
+        requested_model=None,
+        params={
+            "seed": [None],
+            "batch_size": 2,
+            "use_random_seed": True,
+            "task_type": "text2music",
+            "model": MODEL,
+            **params,
+        },
+    )
+
+
+def caller(team: TeamId) -> Caller:
+    return Caller(team_id=team, key_id=None, scopes=frozenset())
+
+
+async def test_fifty_at_once_fill_twenty_places_exactly(
+    db: Database, team: TeamId, database_url: str
+) -> None:
+    doorbell = ListeningDoorbell()
+    submit = Submit(db, doorbell, queue_limit=20, ageing_s=600)
+
+    answers = await asyncio.gather(
+        *(submit(caller(team), a_submission(), request_id="r", client=None) for _ in range(50)),
+        return_exceptions=True,
+    )
+
+    accepted = [answer for answer in answers if isinstance(answer, Accepted)]
+    refused = [answer for answer in answers if isinstance(answer, QueueFullError)]
+    assert (len(accepted), len(refused)) == (20, 30)
+    assert sorted(answer.queue_position for answer in accepted) == list(range(1, 21))
+    assert refused[0].message == "queue is full: 20 of 20 tasks waiting"
+    assert refused[0].retry_after_s
+    assert set(doorbell.rung) == {answer.task_id for answer in accepted}
+    connection = await asyncpg.connect(database_url)
+    counts = [
+        await connection.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608
+        for table in ("tasks", "task_params", "task_events")
+    ]
+    await connection.close()
+    assert counts == [20, 20, 20]
+
+
+async def test_position_and_claim_order_agree(db: Database, team: TeamId) -> None:
+    from tests.builders import claim
+
+    submit = Submit(db, ListeningDoorbell(), queue_limit=None, ageing_s=600)
+    answers = await asyncio.gather(
+        *(submit(caller(team), a_submission(), request_id="r", client=None) for _ in range(12))
+    )
+    by_position = [a.task_id for a in sorted(answers, key=lambda answer: answer.queue_position)]
+    assert [(await claim(db))[0].id for _ in range(12)] == by_position
+
+
+async def test_seeds_are_drawn_once_and_stored(db: Database, team: TeamId) -> None:
+    submit = Submit(db, ListeningDoorbell(), queue_limit=None, ageing_s=600)
+    wish = {"seed": [7, None], "use_random_seed": False, "batch_size": 3}
+    accepted = await submit(caller(team), a_submission(**wish), request_id="r", client=None)
+    async with db.autocommit() as work:
+        params = (await work.views.by_ids(team, [accepted.task_id]))[accepted.task_id].params
+    assert params["seeds"][0] == 7
+    assert len(params["seeds"]) == 3
+    assert all(0 <= seed < 2**32 for seed in [*params["seeds"], params["lm_seed"]])
+
+
+async def test_a_team_limit_refuses_with_its_own_text(db: Database, team: TeamId, database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE teams SET max_queued = 1")
+    await connection.close()
+    submit = Submit(db, ListeningDoorbell(), queue_limit=20, ageing_s=600)
+    await submit(caller(team), a_submission(), request_id="r", client=None)
+    with pytest.raises(QueueFullError, match="the team's queue is full: 1 of 1"):
+        await submit(caller(team), a_submission(), request_id="r", client=None)
+
+
+async def test_a_submission_waits_for_connections_that_were_cut(
+    db: Database, team: TeamId, database_url: str
+) -> None:
+    submit = Submit(db, ListeningDoorbell(), queue_limit=None, ageing_s=600)
+    await submit(caller(team), a_submission(), request_id="r", client=None)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await connection.close()
+    accepted = await submit(caller(team), a_submission(), request_id="r", client=None)
+    assert accepted.queue_position == 2

@@ -1,0 +1,45 @@
+"""The migrations make exactly the models, can be undone, and run once however many processes try."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from app.db.migrate import differences, head, migrate
+from tests.servers import Servers, execute, with_name
+
+
+@pytest.fixture
+async def empty_url(servers: Servers) -> str:
+    await execute(servers.database_url, "DROP DATABASE IF EXISTS acestep_test_empty WITH (FORCE)")
+    await execute(servers.database_url, "CREATE DATABASE acestep_test_empty")
+    return with_name(servers.database_url, "acestep_test_empty")
+
+
+async def tables(url: str) -> set[str]:
+    connection = await asyncpg.connect(url)
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    await connection.close()
+    return {row["tablename"] for row in rows}
+
+
+async def test_migrations_equal_the_models(empty_url: str) -> None:
+    await migrate(empty_url)
+    await differences(empty_url)
+
+
+async def test_the_last_migration_can_be_undone_and_repeated(empty_url: str) -> None:
+    await migrate(empty_url)
+    before = await tables(empty_url)
+    await migrate(empty_url, target="-1")
+    await migrate(empty_url)
+    await differences(empty_url)
+    assert await tables(empty_url) == before
+
+
+async def test_processes_that_start_together_migrate_once(empty_url: str) -> None:
+    await asyncio.gather(*(migrate(empty_url) for _ in range(4)))
+    connection = await asyncpg.connect(empty_url)
+    assert await connection.fetchval("SELECT version_num FROM alembic_version") == head()
+    assert await connection.fetchval("SELECT count(*) FROM teams") == 1
+    await connection.close()
