@@ -137,6 +137,25 @@ class ModelInfo:
     revision: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What an engine is told at its start.
+
+    Attributes:
+        models: registry names it offers; the first is loaded at the start.
+        models_dir: absolute folder of the model files.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        threads: CPU threads of one operation; None = the library's choice.
+        max_loaded: models kept in memory at once.
+    """
+
+    models: tuple[str, ...]
+    models_dir: str
+    device: str = "auto"
+    threads: int | None = None
+    max_loaded: int = 1
+
+
 OnProgress = Callable[[str, int, int], None]
 """Called with (stage, done, total); stages: loading, encoding, diffusing, decoding, saving."""
 

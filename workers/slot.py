@@ -158,6 +158,10 @@ class Slot:
         except asyncio.CancelledError:
             await self.cancel(job_id)
             raise
+        except JobFailed as error:
+            if error.poisons:
+                await self.kill()  # it is ending anyway; `alive` shall say so at once
+            raise
         finally:
             del self._pending[job_id]
 

@@ -1,0 +1,64 @@
+"""Finished sample arrays on their way from the model to the encoder, and the gain rule between them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import NumericalError
+
+# -1 dBFS, the loudness of the library's own output.
+TARGET_PEAK = 10.0 ** (-1.0 / 20.0)
+# -80 dBFS: below this an output is silence, and gain would only make its rounding errors audible.
+SILENCE_PEAK = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """One clip before encoding.
+
+    Attributes:
+        samples: (2, samples) float32, 48 kHz, within [-1, 1].
+        seed: of the item.
+        peak: highest absolute sample that the model made, before the gain.
+        silent: whether that peak was below -80 dBFS.
+    """
+
+    samples: NDArray[np.float32]
+    seed: int
+    peak: float
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """What the model made of one request; the accelerator is free again, no file is written yet.
+
+    Fields other than `waves` are those of `GenerationResult`.
+    """
+
+    waves: tuple[Wave, ...]
+    effective: dict[str, Any] = field(default_factory=dict)
+    audit: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int | None = None
+
+
+def level(samples: NDArray[np.float32], *, seed: int) -> Wave:
+    """Bring one clip to -1 dBFS, leave near-silence as it is.
+
+    Args:
+        samples: (2, samples) float32 as decoded, any range.
+
+    Raises:
+        NumericalError: a sample is not finite.
+
+    Source: the gain of diffusers 0.42.1 AceStepPipeline.__call__, without its amplification of silence.
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    if not np.isfinite(peak):
+        raise NumericalError("the model produced samples that are not finite")
+    silent = peak < SILENCE_PEAK
+    gain = 1.0 if silent else TARGET_PEAK / peak
+    return Wave(samples=(samples * np.float32(gain)), seed=seed, peak=peak, silent=silent)

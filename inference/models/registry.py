@@ -1,0 +1,93 @@
+"""The table of diffusion models: where each comes from, what it can do, whether it is on this machine."""
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from inference.errors import ModelNotAvailable
+
+TINY = "acestep-tiny-random"
+COMPLETE_MARKER = ".complete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """One entry of the registry.
+
+    Attributes:
+        repo, revision, subfolder: place on the hub; no repo = built by this package,
+            no revision = not pinned.
+        layout: how the files lie on disk.
+        steps_max: upper bound of the number of steps.
+        shift: fixed by the model; None = taken from the request.
+    """
+
+    name: str
+    repo: str | None = None
+    revision: str | None = None
+    subfolder: str = ""
+    layout: Literal["diffusers", "original"]
+    family: Literal["turbo", "base", "sft"]
+    steps_max: int
+    shift: float | None = None
+    tasks: tuple[str, ...]
+    licence: str
+
+    @property
+    def is_built_here(self) -> bool:
+        """Whether the checkpoint is made on first use instead of downloaded."""
+        return self.repo is None
+
+
+def known() -> tuple[ModelSpec, ...]:
+    """Return every entry, in the order of the table."""
+    table = tomllib.loads(files(__package__).joinpath("registry.toml").read_text(encoding="utf-8"))
+    return tuple(msgspec.convert({"name": name, **entry}, ModelSpec) for name, entry in table.items())
+
+
+def find(name: str) -> ModelSpec:
+    """Return the entry of that name.
+
+    Raises:
+        ModelNotAvailable: the registry does not know it.
+    """
+    entries = {spec.name: spec for spec in known()}
+    if name not in entries:
+        raise ModelNotAvailable(f"model {name!r} is not known; known models: {', '.join(entries)}")
+    return entries[name]
+
+
+def folder(spec: ModelSpec, models_dir: Path) -> Path:
+    """Return where the files of the model belong, whether or not they are there."""
+    return models_dir / spec.name
+
+
+def is_on_disk(spec: ModelSpec, models_dir: Path) -> bool:
+    """Whether all files of the model are there; the marker is written last."""
+    return (folder(spec, models_dir) / COMPLETE_MARKER).is_file()
+
+
+def require(name: str, models_dir: Path) -> ModelSpec:
+    """Return the entry of a model that can be loaded now, or be built now.
+
+    Raises:
+        ModelNotAvailable: unknown, or its files are not there; the message says what to do.
+    """
+    spec = find(name)
+    if spec.is_built_here:
+        return spec
+    if not is_on_disk(spec, models_dir):
+        raise ModelNotAvailable(
+            f"weights of {spec.name} are not on this machine, and this release cannot download them yet; "
+            f"use {TINY}"
+        )
+    if spec.layout != "diffusers":
+        raise ModelNotAvailable(
+            f"weights of {spec.name} are in the original layout, which this release cannot load yet; "
+            f"use {TINY}"
+        )
+    return spec

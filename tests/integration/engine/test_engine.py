@@ -1,0 +1,161 @@
+"""The diffusion engine on the tiny checkpoint: T2 and T9 through the border, errors, the audit record."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from inference.audio.encode import encode
+from inference.audio.wave import Computed, level
+from inference.diffusion.audit import hash_files
+from inference.diffusion.device import device_errors
+from inference.diffusion.engine import Batch, StageClock, run_in_halves_if_needed
+from inference.engine import Engine, make_engine
+from inference.errors import Cancelled, DeviceError, InvalidRequest, ModelNotAvailable, OutOfMemory
+from inference.request import EngineOptions, GenerationRequest, ItemSpec
+
+pytestmark = pytest.mark.inference
+
+MODEL = "acestep-tiny-random"
+ITEMS = tuple(ItemSpec(prompt=f"song {seed}", lyrics="la", seed=seed) for seed in (3, 4))
+REQUEST = GenerationRequest(model=MODEL, items=ITEMS, duration=1.0, audio_format="wav", scratch_dir="/unused")
+
+
+@pytest.fixture(scope="module")
+def engine(models_dir: Path) -> Engine:
+    return make_engine("", EngineOptions(models=(MODEL,), models_dir=str(models_dir), device="cpu"))
+
+
+def compute(engine: Engine, request: GenerationRequest = REQUEST) -> Computed:
+    return engine.compute(request, lambda stage, done, total: None, lambda: False)
+
+
+def test_t2_two_runs_give_equal_files_and_two_items_different_ones(engine: Engine, tmp_path: Path) -> None:
+    hashes = []
+    for run in range(2):
+        for index, wave in enumerate(compute(engine).waves):
+            clip = encode(wave, index=run * 2 + index, audio_format="wav", scratch_dir=tmp_path)
+            hashes.append(clip.sha256)
+    assert hashes[:2] == hashes[2:]
+    assert hashes[0] != hashes[1]
+
+
+def test_every_item_is_reproducible_alone(engine: Engine) -> None:
+    together = compute(engine).waves[1]
+    alone = compute(engine, replace(REQUEST, items=ITEMS[1:])).waves[0]
+    assert together.seed == alone.seed == 4
+    assert float(np.abs(together.samples - alone.samples).max()) < 1e-5
+
+
+@pytest.mark.parametrize("last_call", ["step 1", "before decoding"])
+def test_t9_after_a_cancel_the_next_run_equals_that_of_a_fresh_engine(
+    engine: Engine, models_dir: Path, last_call: str
+) -> None:
+    reached: list[tuple[str, int]] = []
+    stop_after = ("diffusing", 1 if last_call == "step 1" else REQUEST.steps)
+
+    def on_progress(stage: str, done: int, total: int) -> None:
+        reached.append((stage, done))
+
+    with pytest.raises(Cancelled):
+        engine.compute(REQUEST, on_progress, lambda: stop_after in reached)
+    assert reached[-1] == stop_after
+    fresh = make_engine("", EngineOptions(models=(MODEL,), models_dir=str(models_dir), device="cpu"))
+    for wave, expected in zip(compute(engine).waves, compute(fresh).waves, strict=True):
+        assert np.array_equal(wave.samples, expected.samples)
+
+
+def test_stages_come_in_order_with_one_report_a_step(engine: Engine) -> None:
+    reports: list[tuple[str, int, int]] = []
+    computed = engine.compute(REQUEST, lambda *report: reports.append(report), lambda: False)
+    stages = list(dict.fromkeys(stage for stage, _, _ in reports))
+    assert stages == ["loading", "encoding", "diffusing", "decoding"]
+    assert [done for stage, done, _ in reports if stage == "diffusing"] == list(range(1, 9))
+    assert list(computed.seconds) == stages
+
+
+def test_the_audit_record_names_files_shapes_device_and_libraries(engine: Engine, models_dir: Path) -> None:
+    computed = compute(engine)
+    audit = computed.audit
+    assert audit["files"] == hash_files(models_dir / MODEL)
+    assert (audit["model"], audit["dtype"], audit["threads"]) == (MODEL, "float32", torch.get_num_threads())
+    assert audit["device"].startswith("cpu")
+    assert audit["versions"]["torch"] == torch.__version__
+    assert audit["batches"][0]["rows"] == 2
+    assert audit["batches"][0]["latent_frames"] == 25
+    assert computed.effective["seeds"] == [3, 4]
+
+
+def test_a_refused_request_leaves_the_engine_working(engine: Engine) -> None:
+    with pytest.raises(InvalidRequest, match="task_type"):
+        compute(engine, replace(REQUEST, task_type="lego"))
+    assert len(compute(engine).waves) == 2
+
+
+def test_missing_weights_are_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotAvailable, match="not on this machine"):
+        make_engine("", EngineOptions(models=("acestep-v15-turbo",), models_dir=str(tmp_path)))
+
+
+def test_a_named_engine_is_built_by_its_dotted_name(engine_options: EngineOptions) -> None:
+    engine = make_engine("tests.engines.StubEngine", engine_options)
+    assert [model.name for model in engine.models()] == [MODEL]
+
+
+def a_batch(items: Sequence[ItemSpec]) -> Batch:
+    waves = tuple(level(np.ones((2, 4), dtype=np.float32), seed=item.seed) for item in items)
+    return Batch(waves=waves, shapes=({"rows": len(items)},))
+
+
+def test_a_batch_too_large_for_the_memory_runs_in_two_halves() -> None:
+    freed: list[str] = []
+
+    def run(items: Sequence[ItemSpec]) -> Batch:
+        if len(items) > 2:
+            raise OutOfMemory("too large")
+        return a_batch(items)
+
+    items = [replace(ITEMS[0], seed=seed) for seed in range(4)]
+    batches = run_in_halves_if_needed(run, items, free_memory=lambda: freed.append("freed"))
+    assert [[wave.seed for wave in batch.waves] for batch in batches] == [[0, 1], [2, 3]]
+    assert freed == ["freed"]
+
+
+def test_a_single_item_too_large_for_the_memory_is_an_error() -> None:
+    def run(items: Sequence[ItemSpec]) -> Batch:
+        raise OutOfMemory("too large")
+
+    with pytest.raises(OutOfMemory):
+        run_in_halves_if_needed(run, ITEMS[:1], free_memory=lambda: None)
+
+
+def test_a_real_allocation_failure_is_out_of_memory() -> None:
+    with pytest.raises(OutOfMemory) as failed, device_errors():
+        torch.empty(2**60, dtype=torch.uint8)
+    assert failed.value.retryable
+    assert not failed.value.poisons_process
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory),
+        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), DeviceError),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), DeviceError),
+        (RuntimeError("shape mismatch"), RuntimeError),
+    ],
+)
+def test_errors_of_the_library_get_their_meaning(error: Exception, expected: type[Exception]) -> None:
+    with pytest.raises(expected) as failed, device_errors():
+        raise error
+    assert type(failed.value) is expected
+
+
+def test_the_clock_adds_up_a_stage_that_comes_twice() -> None:
+    clock = StageClock(lambda stage, done, total: None)
+    for stage in ("encoding", "diffusing", "encoding"):
+        clock(stage, 0, 1)
+    assert list(clock.stop()) == ["encoding", "diffusing"]
