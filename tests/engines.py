@@ -36,7 +36,7 @@ class StubEngine:
 
     def models(self) -> tuple[ModelInfo, ...]:
         return tuple(
-            ModelInfo(name=name, category="dit", tasks=("text2music",)) for name in self._options.models
+            ModelInfo(name=name, category="turbo", tasks=("text2music",)) for name in self._options.models
         )
 
     def load(self, model: str) -> None:

@@ -1,4 +1,4 @@
-"""`make demo`: one clip over HTTP on the embedded stack, then a restart of everything that changes nothing."""
+"""`make demo`: one clip over HTTP on the embedded stack, then a restart that changes nothing."""
 
 import hashlib
 import os

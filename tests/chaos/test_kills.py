@@ -98,9 +98,7 @@ async def outcomes(stack: EmbeddedStack, task_id: str) -> list[str]:
     return [row["event"] for row in rows if row["event"] in ("succeeded", "failed", "cancelled")]
 
 
-async def succeeded_once(
-    service: Service, stack: EmbeddedStack, task_id: str, poller: Poller
-) -> dict[str, Any]:
+async def succeeded_once(service: Service, stack: EmbeddedStack, task_id: str, poller: Poller) -> None:
     result = await service.finished(task_id)
     await asyncio.sleep(0.3)  # whatever would come late, comes now
     seen = await poller.stop()

@@ -1,4 +1,3 @@
-# ruff: noqa: ASYNC220, ASYNC240 - small local files, short commands
 import asyncio
 import json
 import os

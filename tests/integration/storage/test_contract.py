@@ -1,4 +1,3 @@
-# ruff: noqa: ASYNC240 - small local files
 """What every object store promises; each test runs on the local folder and on S3."""
 
 import asyncio
