@@ -5,6 +5,7 @@ import logging
 import sys
 
 from app import logs
+from app.domain.errors import ServiceError
 from app.settings import ConfigurationError, load
 from workers import main as composition
 from workers.slot import ChildDied, StartFailed
@@ -31,7 +32,7 @@ def main() -> int:
                 redis_url=settings.redis_url.get_secret_value(),
             )
         )
-    except (StartFailed, ChildDied, TimeoutError) as error:
+    except (StartFailed, ChildDied, TimeoutError, ServiceError) as error:
         log.error("worker could not start", extra={"reason": str(error)})
         return 1
     return 0

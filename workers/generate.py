@@ -76,12 +76,17 @@ class Generate:
                 seconds = round(sum(result.seconds.values()), 3)
                 log.info("task finished", extra={**context, "seconds": seconds})
         except JobCancelled:
+            job.ending = True
             await self._stopped(job)
         except ChildDied:
+            job.ending = True
             log.error("child died", extra=context)
             await self._lifecycle.child_died(task)
         except (JobFailed, TaskFailed) as failure:
+            job.ending = True
             log.warning("task failed", extra={**context, "code": failure.code, "reason": failure.message})
+            if failure.trace:
+                log.info("traceback of the failed task\n%s", failure.trace, extra=context)
             await self._lifecycle.fail(
                 task,
                 code=failure.code,
@@ -158,6 +163,7 @@ class Generate:
         rows = [object_row(task, clip) for clip in result.clips]
         for clip, row in zip(result.clips, rows, strict=True):
             await self._put(row, Path(clip.path))
+        job.ending = True
         done = await self._lifecycle.succeed(
             task,
             result=stored_result(task, result),

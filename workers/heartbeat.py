@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from uuid import UUID
 
 from app.db.tasks import Beat, ClaimedTask
@@ -20,7 +21,10 @@ SHORTEST_GAP_S = 0.5
 class RunningJob:
     """One claimed task in this process.
 
-    `cancelled` is set when a cancel was asked for, `lost` when another attempt owns the task.
+    Attributes:
+        cancelled: set when a cancel was asked for.
+        lost: set when another attempt owns the task.
+        ending: the outcome is being written, so a row that is no longer running is no surprise.
     """
 
     def __init__(self, task: ClaimedTask) -> None:
@@ -28,6 +32,7 @@ class RunningJob:
         self.progress = Progress()
         self.cancelled = asyncio.Event()
         self.lost = asyncio.Event()
+        self.ending = False
         self._stage_changed = False
 
     def beat(self) -> Beat:
@@ -75,23 +80,23 @@ class Heartbeat:
     async def run_forever(self) -> None:
         """Beat until cancelled; a database that is away is tried again at the next turn."""
         loop = asyncio.get_running_loop()
-        full_beat_at = loop.time()
+        report_at = loop.time()
         while True:
+            self._soon.clear()
             try:
-                if loop.time() >= full_beat_at:
-                    full_beat_at = loop.time() + self._every_s
-                    await self._beat()
+                await self._beat()
+                if loop.time() >= report_at:
+                    report_at = loop.time() + self._every_s
                     await self._fleet.report()
-                    await self._lifecycle.release_unknown(
-                        {(job.task.id, job.task.attempt) for job in self._jobs.values()}
-                    )
-                else:
-                    await self._beat()
+                    await self._lifecycle.release_unknown(self._known())
             except DatabaseUnavailableError:
                 log.warning("heartbeat postponed: database not available")
             except Exception:
                 log.exception("heartbeat failed")
-            await self._sleep(full_beat_at - loop.time())
+            await asyncio.sleep(min(SHORTEST_GAP_S, self._every_s))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, report_at - loop.time())):
+                    await self._soon.wait()
 
     async def _beat(self) -> None:
         jobs = dict(self._jobs)
@@ -99,22 +104,13 @@ class Heartbeat:
             return
         mine = await self._lifecycle.heartbeat([job.beat() for job in jobs.values()])
         for task_id, job in jobs.items():
-            if self._jobs.get(task_id) is not job:
-                continue  # it ended meanwhile, so its row no longer matches
+            if job.ending or self._jobs.get(task_id) is not job:
+                continue
             if task_id not in mine:
                 log.warning("task is no longer mine", extra={"task_id": task_id, "attempt": job.task.attempt})
                 job.lost.set()
             elif mine[task_id]:
                 job.cancelled.set()
 
-    async def _sleep(self, longest_s: float) -> None:
-        """Wait for the next full beat, or shortly for one more report."""
-        await asyncio.sleep(min(SHORTEST_GAP_S, self._every_s, max(longest_s, 0.0)))
-        self._soon.clear()
-        rest = longest_s - SHORTEST_GAP_S
-        if rest > 0:
-            try:
-                async with asyncio.timeout(rest):
-                    await self._soon.wait()
-            except TimeoutError:
-                pass
+    def _known(self) -> set[tuple[TaskId, int]]:
+        return {(job.task.id, job.task.attempt) for job in self._jobs.values()}

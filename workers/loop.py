@@ -91,7 +91,7 @@ class SlotLoop:
             try:
                 await self._slot.start()
                 self._last_model = None
-            except (ChildDied, JobFailed) as error:
+            except (ChildDied, JobFailed, TimeoutError) as error:
                 log.error("child did not start", extra={"reason": str(error), "again_in_s": delay})
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_RESTART_S)

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from app.db.engine import Database
+from app.db.migrate import require_schema
 from app.queue.doorbell import ArqDoorbell
 from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
@@ -213,5 +214,6 @@ async def run(settings: Settings, *, database_url: str, redis_url: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    await require_schema(database_url)
     process = WorkerProcess(settings, database_url=database_url, redis_url=redis_url)
     await process.run(stop, stop_now)

@@ -10,8 +10,8 @@ import click
 import uvicorn
 
 from app import logs
-from app.db.migrate import migrate
-from app.domain.errors import DatabaseUnavailableError
+from app.db.migrate import migrate, require_schema
+from app.domain.errors import DatabaseUnavailableError, SchemaMismatchError
 from app.main import build
 from app.settings import ConfigurationError, Settings, load
 
@@ -87,15 +87,14 @@ async def _serve(settings: Settings) -> None:
     pepper = settings.key_pepper.get_secret_value()
     if not pepper:
         raise click.ClickException("ACESTEP_KEY_PEPPER is not set; use one secret on all machines")
+    database_url, redis_url = _required(settings, "database_url"), _required(settings, "redis_url")
     try:
-        app = await build(
-            settings,
-            database_url=_required(settings, "database_url"),
-            redis_url=_required(settings, "redis_url"),
-            pepper=pepper.encode(),
-        )
+        await require_schema(database_url)
+        app = await build(settings, database_url=database_url, redis_url=redis_url, pepper=pepper.encode())
     except DatabaseUnavailableError as error:
         raise click.ClickException(f"{error}; check DATABASE_URL") from None
+    except SchemaMismatchError as error:
+        raise click.ClickException(str(error)) from None
     config = uvicorn.Config(
         app,
         loop="uvloop",

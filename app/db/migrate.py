@@ -6,13 +6,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.engine import is_unavailable, sqlalchemy_url
-from app.domain.errors import DatabaseUnavailableError
+from app.domain.errors import DatabaseUnavailableError, SchemaMismatchError
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,29 @@ async def _until_reachable(engine: AsyncEngine, wait_s: float) -> None:
             if asyncio.get_running_loop().time() > deadline:
                 raise DatabaseUnavailableError("the database did not answer") from error
             await asyncio.sleep(0.2)
+
+
+async def require_schema(url: str, *, wait_s: float = 30) -> None:
+    """Make sure that this code and the database agree on the schema, waiting for the database.
+
+    Raises:
+        SchemaMismatchError: another version; the message says what to do.
+        DatabaseUnavailableError: no connection within `wait_s` seconds.
+    """
+    engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool, connect_args={"timeout": 5})
+    try:
+        await _until_reachable(engine, wait_s)
+        async with engine.connect() as connection:
+            found = await connection.run_sync(
+                lambda sync: MigrationContext.configure(sync).get_current_revision()
+            )
+    finally:
+        await engine.dispose()
+    if found != head():
+        raise SchemaMismatchError(
+            f"the database has schema {found or 'none'}, this program needs {head()}: "
+            "run `acestep-service migrate` with the newest release"
+        )
 
 
 async def differences(url: str) -> None:

@@ -19,6 +19,7 @@ ORDER BY lane, seq LIMIT 200
 _HELD_BY = text("""
 SELECT id, attempt FROM tasks
 WHERE status = 'running' AND worker_id = :worker_id
+  AND started_at < now() - make_interval(secs => :age_s)
 """)
 _LOCK_COUNTERS = text("SELECT FROM team_state ORDER BY team_id FOR UPDATE")
 _CORRECT_RUNNING = text("""
@@ -47,9 +48,9 @@ class Sweeps:
         """Tasks ready for some time, oldest first, at most 200: perhaps nobody heard their ring."""
         return [TaskId(id_) for id_ in await self._connection.scalars(_WAITING_LONG, {"age_s": age_s})]
 
-    async def held_by(self, worker_id: UUID) -> list[tuple[TaskId, int]]:
-        """Running tasks and attempts that the rows give to this worker."""
-        rows = await self._connection.execute(_HELD_BY, {"worker_id": worker_id})
+    async def held_by(self, worker_id: UUID, *, age_s: float) -> list[tuple[TaskId, int]]:
+        """Tasks and attempts that the rows have given to this worker for at least this long."""
+        rows = await self._connection.execute(_HELD_BY, {"worker_id": worker_id, "age_s": age_s})
         return [(TaskId(row.id), row.attempt) for row in rows]
 
     async def correct_running(self) -> list[int]:

@@ -102,3 +102,9 @@ class StorageUnavailableError(ServiceError):
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message, retry_after_s=5)
+
+
+class SchemaMismatchError(ServiceError):
+    """The database has another schema version than this program."""
+
+    status = 503

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.domain.progress import STAGES
 from app.domain.task import TaskView
 
 _RANDOM_WEIGHTS = "tiny-random"
@@ -39,7 +40,7 @@ def _settings(params: Mapping[str, Any]) -> str:
 
 
 def _times(seconds: Mapping[str, float]) -> str:
-    return ", ".join(f"{stage} {spent:.2f} s" for stage, spent in seconds.items())
+    return ", ".join(f"{stage} {seconds[stage]:.2f} s" for stage in STAGES if stage in seconds)
 
 
 def _adjustments(adjustments: Sequence[Mapping[str, Any]]) -> str:

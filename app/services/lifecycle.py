@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 RESULT_HOLD_S = 900.0
 MAX_FAILURES = 2
 CLAIM_TRIES = 5
+# Longer than any statement may take (`Database`), so that an answer on its way is never taken for a lost one.
+CLAIM_ANSWER_S = 20.0
 
 
 class Lifecycle:
@@ -136,10 +138,14 @@ class Lifecycle:
 
         await retrying(give_back, limit_s=5)
 
-    async def release_unknown(self, known: set[tuple[TaskId, int]]) -> None:
-        """Release rows that are mine by their worker id but whose claim never reached me."""
+    async def release_unknown(self, known: set[tuple[TaskId, int]], *, age_s: float = CLAIM_ANSWER_S) -> None:
+        """Release rows that are mine by their worker id but whose claim never reached me.
+
+        Args:
+            age_s: a younger claim may still be on its way here.
+        """
         async with self._database.autocommit() as work:
-            for task_id, attempt in await work.sweeps.held_by(self._worker_id):
+            for task_id, attempt in await work.sweeps.held_by(self._worker_id, age_s=age_s):
                 if (task_id, attempt) not in known:
                     log.warning("released a task whose claim was lost", extra={"task_id": task_id})
                     await work.tasks.release(task_id, attempt, actor=self._actor)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -16,6 +17,8 @@ import pytest_asyncio
 from app.client import ApiError
 from app.db.engine import Database
 from app.db.migrate import migrate
+from app.db.tasks import Actor
+from app.domain.task import TaskId
 from app.embedded.stack import EmbeddedStack, embedded_stack
 from app.services.recovery import Recovery
 from app.storage.folder import FolderStore
@@ -217,3 +220,25 @@ async def test_a_task_that_cannot_work_ends_with_its_reason(
     assert await connection.fetchval("SELECT error_code FROM tasks WHERE id = $1", task_id) == code
     await connection.close()
     assert (await service.finished(good)).status == 1
+
+
+async def ask_to_cancel(stack: EmbeddedStack, task_id: str) -> None:
+    database = Database(stack.database_url)
+    async with database.autocommit() as work:
+        team = await work.keys.default_team()
+        assert await work.tasks.request_cancel(team, TaskId(UUID(task_id)), actor=Actor(kind="client"))
+    await database.close()
+
+
+async def test_a_cancelled_task_stops_at_its_next_step_and_frees_the_slot(
+    service: Service, stack: EmbeddedStack
+) -> None:
+    task_id = await service.submit(prompt="sleep=60 steps=600", audio_duration=10)
+    await service.running(task_id)
+    child = child_of(service.processes["worker"].pid)
+    await ask_to_cancel(stack, task_id)
+    result = await service.finished(task_id, limit_s=5)
+    assert (result.status, result.error) == (2, "cancelled")
+    after = await service.finished(await service.submit(prompt="steps=2", audio_duration=10))
+    assert after.status == 1
+    assert child_of(service.processes["worker"].pid) == child, "the child was not killed"

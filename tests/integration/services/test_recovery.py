@@ -83,6 +83,10 @@ async def test_a_claim_whose_answer_was_lost_is_released(db: Database, team: Tea
     known = await a_running_task(db, team)
     await lifecycle.release_unknown({(known.id, known.attempt)})
     async with db.autocommit() as work:
+        early = await work.views.by_ids(team, [lost.id])
+    assert early[lost.id].status is TaskStatus.RUNNING, "its answer may still be on the way"
+    await lifecycle.release_unknown({(known.id, known.attempt)}, age_s=0)
+    async with db.autocommit() as work:
         views = await work.views.by_ids(team, [lost.id, known.id])
     assert views[lost.id].status is TaskStatus.QUEUED
     assert views[known.id].status is TaskStatus.RUNNING
