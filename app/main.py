@@ -47,7 +47,7 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         release=version("acestep-service"),
         record_client=settings.record_client,
     )
-    recovery = Recovery(database, doorbell, max_crashes=settings.max_attempts)
+    recovery = Recovery(database, doorbell, max_crashes=settings.max_attempts, lease_s=settings.lease_seconds)
     return create_app(services, config, lifespan=[_lifespan(database, doorbell, recovery)])
 
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
     )
 
     api_host: str = Field("127.0.0.1", validation_alias="ACESTEP_API_HOST")
-    api_port: int = Field(8001, ge=0, le=65535, validation_alias="ACESTEP_API_PORT")
+    api_port: int = Field(8001, ge=1, le=65535, validation_alias="ACESTEP_API_PORT")
     api_key: SecretStr = Field(SecretStr(""), validation_alias="ACESTEP_API_KEY")
     api_workers: int = Field(1, ge=1, le=64, validation_alias="ACESTEP_API_WORKERS")
 
@@ -179,8 +180,13 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values that must never be logged."""
-        values = (self.api_key, self.key_pepper, self.s3_secret_key)
-        return tuple(value.get_secret_value() for value in values if value.get_secret_value())
+        values = [
+            value.get_secret_value()
+            for value in (self.api_key, self.key_pepper, self.s3_access_key, self.s3_secret_key)
+        ]
+        urls = [url.get_secret_value() for url in (self.database_url, self.redis_url) if url]
+        values += [unquote(urlsplit(url).password or "") for url in urls]
+        return tuple(value for value in values if value)
 
     @property
     def queue_limit(self) -> int | None:
@@ -199,15 +205,28 @@ def load(**overrides: Any) -> Settings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        given |= _read_files()
-        settings = Settings(**given)
+        settings = Settings(**(_read_files() | given))
     except ValidationError as error:
         raise ConfigurationError("; ".join(_explain(item) for item in error.errors())) from None
     if settings.engine and settings.env == "production":
         raise ConfigurationError("ACESTEP_ENGINE: another engine is refused when ACESTEP_ENV is production")
+    _check_urls(settings)
     if any("=" not in pair for pair in settings.model_aliases.split(",") if pair.strip()):
         raise ConfigurationError("ACESTEP_MODEL_ALIASES: expected other-name=offered-name,…")
     return settings
+
+
+def _check_urls(settings: Settings) -> None:
+    """Refuse addresses that no part could use, here rather than in the middle of a start."""
+    for variable, value, schemes in (
+        ("DATABASE_URL", settings.database_url, ("postgresql", "postgres")),
+        ("REDIS_URL", settings.redis_url, ("redis", "rediss", "unix")),
+    ):
+        if value and urlsplit(value.get_secret_value()).scheme.split("+")[0] not in schemes:
+            raise ConfigurationError(f"{variable}: must begin with {schemes[0]}://")
+    needed = ("S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+    if settings.s3_endpoint and not all(settings.store[name.lower()[3:]] for name in needed):
+        raise ConfigurationError(f"S3_ENDPOINT: needs {', '.join(needed)} too")
 
 
 def _read_files() -> dict[str, str]:

@@ -19,6 +19,8 @@ from app.queue.doorbell import BELL_FUNCTION, BELL_QUEUE, decode_job, encode_job
 log = logging.getLogger(__name__)
 
 POLL_DELAY_S = 0.05
+# A Redis that hangs must not keep a worker from stopping.
+CLOSE_LIMIT_S = 2.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.2, 5.0
 
 
@@ -55,6 +57,13 @@ class Bell:
                 await self._listen()
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("doorbell not reachable", extra={"reason": type(error).__name__})
+            except asyncio.CancelledError:
+                if asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                    raise
+                # arq cancels the ping at hand when Redis goes away, and that comes out here.
+                log.warning("doorbell not reachable", extra={"reason": "connection lost"})
+            except Exception:
+                log.exception("doorbell failed")
             if asyncio.get_running_loop().time() - started > LONGEST_BACKOFF_S:
                 delay = FIRST_BACKOFF_S
             await asyncio.sleep(delay)
@@ -84,11 +93,12 @@ class Bell:
             await self._worker.async_run()
         finally:
             worker, self._worker = self._worker, None
-            with suppress(RedisError, OSError):
-                if worker is not None:
-                    await worker.close()
-                else:
-                    await pool.aclose()
+            with suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(CLOSE_LIMIT_S):
+                    await (worker.close() if worker is not None else pool.aclose())
+            with suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(CLOSE_LIMIT_S):
+                    await pool.connection_pool.disconnect()
 
     def _allow_picking(self) -> None:
         """Leave pings to other workers while no slot here is idle."""

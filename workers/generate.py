@@ -4,12 +4,13 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.db.tasks import ClaimedTask
-from app.domain.errors import StorageUnavailableError
+from app.domain.errors import StorageRefusedError, StorageUnavailableError
 from app.domain.ports import ObjectStore
 from app.logs import trace_of
 from app.services.lifecycle import RESULT_HOLD_S, Lifecycle
@@ -81,18 +82,19 @@ class Generate:
         except ChildDied:
             job.ending = True
             log.error("child died", extra=context)
-            await self._lifecycle.child_died(task)
+            await self._lifecycle.child_died(task, gpu_seconds=job.gpu_seconds)
         except (JobFailed, TaskFailed) as failure:
             job.ending = True
             log.warning("task failed", extra={**context, "code": failure.code, "reason": failure.message})
             if failure.trace:
-                log.info("traceback of the failed task\n%s", failure.trace, extra=context)
+                log.debug("traceback of the failed task\n%s", failure.trace, extra=context)
             await self._lifecycle.fail(
                 task,
                 code=failure.code,
                 message=failure.message,
                 trace=failure.trace,
                 retryable=failure.retryable,
+                gpu_seconds=job.gpu_seconds,
             )
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(job, slot))
@@ -104,7 +106,7 @@ class Generate:
             )
         finally:
             self._heartbeat.remove(job)
-            await asyncio.to_thread(shutil.rmtree, scratch.parent, ignore_errors=True)
+            await asyncio.to_thread(_remove, scratch)
 
     async def _compute(self, job: RunningJob, slot: Slot, scratch: Path) -> GenerationResult:
         """Have the child generate, within the time limit and until somebody asks to stop."""
@@ -147,7 +149,7 @@ class Generate:
         if job.lost.is_set():
             return
         log.info("task cancelled", extra={"task_id": job.task.id, "attempt": job.task.attempt})
-        await self._lifecycle.cancelled(job.task)
+        await self._lifecycle.cancelled(job.task, gpu_seconds=job.gpu_seconds)
 
     async def _give_back(self, job: RunningJob, slot: Slot) -> None:
         await slot.kill()
@@ -161,8 +163,9 @@ class Generate:
             wanted = len(task.params["seeds"])
             raise TaskFailed("internal", f"the engine delivered {len(result.clips)} of {wanted} clips")
         rows = [object_row(task, clip) for clip in result.clips]
+        hold_until = asyncio.get_running_loop().time() + RESULT_HOLD_S
         for clip, row in zip(result.clips, rows, strict=True):
-            await self._put(row, Path(clip.path))
+            await self._put(row, Path(clip.path), hold_until)
         job.ending = True
         done = await self._lifecycle.succeed(
             task,
@@ -174,25 +177,34 @@ class Generate:
             log.warning("late result dropped", extra={"task_id": task.id, "attempt": task.attempt})
             for row in rows:
                 await self._store.delete(row["storage_key"])
-            await self._lifecycle.cancelled(task)  # changes nothing unless a cancel came first
+            # Changes nothing unless a cancel came first.
+            await self._lifecycle.cancelled(task, gpu_seconds=gpu_seconds(result))
         return done
 
-    async def _put(self, row: Mapping[str, Any], path: Path) -> None:
+    async def _put(self, row: Mapping[str, Any], path: Path, hold_until: float) -> None:
         """Store one file, holding the result while the store is away."""
-        deadline = asyncio.get_running_loop().time() + RESULT_HOLD_S
         delay = 0.2
         while True:
             try:
                 await self._store.put_file(row["storage_key"], path, sha256=row["sha256"], mime=row["mime"])
                 return
+            except StorageRefusedError as error:
+                raise TaskFailed("storage_unavailable", str(error)) from None
             except StorageUnavailableError:
-                if asyncio.get_running_loop().time() + delay > deadline:
+                if asyncio.get_running_loop().time() + delay > hold_until:
                     raise TaskFailed(
                         "storage_unavailable", "the object store did not answer", retryable=True
                     ) from None
                 log.warning("store not available, result held", extra={"key": row["storage_key"]})
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 10.0)
+
+
+def _remove(scratch: Path) -> None:
+    """Remove one attempt's folder, and the task's where no other attempt uses it."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    with suppress(OSError):
+        scratch.parent.rmdir()
 
 
 async def _first(*events: asyncio.Event) -> None:

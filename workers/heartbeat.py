@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from uuid import UUID
 
@@ -10,12 +11,15 @@ from app.domain.errors import DatabaseUnavailableError
 from app.domain.task import TaskId
 from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
-from workers.progress import Progress
+from workers.progress import GPU_STAGES, Progress
 
 log = logging.getLogger(__name__)
 
 # Progress is written at most this often between heartbeats.
 SHORTEST_GAP_S = 0.5
+# A step of progress that is worth a write of its own: a job causes at most 20 of them.
+WORTH_TELLING = 0.05
+_ENOUGH_TO_ESTIMATE = 0.1
 
 
 class RunningJob:
@@ -33,24 +37,46 @@ class RunningJob:
         self.cancelled = asyncio.Event()
         self.lost = asyncio.Event()
         self.ending = False
-        self._stage_changed = False
+        self.stage_changed = False
+        self._computing_since: float | None = None
+        self._told = self.progress.value
+
+    @property
+    def key(self) -> tuple[TaskId, int]:
+        """Task and attempt; two attempts of one task can meet in one worker."""
+        return self.task.id, self.task.attempt
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Seconds since the accelerator began to work for this attempt."""
+        return 0.0 if self._computing_since is None else time.monotonic() - self._computing_since
+
+    @property
+    def rest_s(self) -> float | None:
+        """Estimated seconds to the end; None before there is anything to go by."""
+        if self._computing_since is None or self.progress.value < _ENOUGH_TO_ESTIMATE:
+            return None
+        return self.gpu_seconds * (1.0 - self.progress.value) / self.progress.value
 
     def beat(self) -> Beat:
         """What the next heartbeat writes."""
-        changed, self._stage_changed = self._stage_changed, False
+        self._told = self.progress.value
         return Beat(
             id=self.task.id,
             attempt=self.task.attempt,
             progress=self.progress.value,
             stage=self.progress.stage,
             progress_text=self.progress.text,
-            stage_changed=changed,
+            stage_changed=self.stage_changed,
         )
 
-    def report(self, stage: str, done: int, total: int) -> None:
-        """Take in progress of the engine."""
+    def report(self, stage: str, done: int, total: int) -> bool:
+        """Take in progress of the engine; returns whether a poller should see it soon."""
+        if self._computing_since is None and stage in GPU_STAGES:
+            self._computing_since = time.monotonic()
         if self.progress.report(stage, done, total):
-            self._stage_changed = True
+            self.stage_changed = True
+        return self.stage_changed or self.progress.value - self._told >= WORTH_TELLING
 
 
 class Heartbeat:
@@ -61,21 +87,26 @@ class Heartbeat:
         self._fleet = fleet
         self._worker_id = worker_id
         self._every_s = every_s
-        self._jobs: dict[TaskId, RunningJob] = {}
+        self._jobs: dict[tuple[TaskId, int], RunningJob] = {}
         self._soon = asyncio.Event()
 
     def add(self, job: RunningJob) -> None:
         """Begin to keep the lease of a job."""
-        self._jobs[job.task.id] = job
+        self._jobs[job.key] = job
 
     def remove(self, job: RunningJob) -> None:
         """Stop keeping the lease: the job ended, or must end."""
-        self._jobs.pop(job.task.id, None)
+        self._jobs.pop(job.key, None)
 
     def report(self, job: RunningJob, stage: str, done: int, total: int) -> None:
         """Take in progress and write it soon."""
-        job.report(stage, done, total)
-        self._soon.set()
+        if job.report(stage, done, total):
+            self._soon.set()
+
+    @property
+    def longest_rest_s(self) -> float:
+        """The longest estimate of the running jobs, in seconds; unknown ones count as nothing."""
+        return max((job.rest_s or 0.0 for job in self._jobs.values()), default=0.0)
 
     async def run_forever(self) -> None:
         """Beat until cancelled; a database that is away is tried again at the next turn."""
@@ -88,7 +119,7 @@ class Heartbeat:
                 if loop.time() >= report_at:
                     report_at = loop.time() + self._every_s
                     await self._fleet.report()
-                    await self._lifecycle.release_unknown(self._known())
+                    await self._lifecycle.release_unknown(set(self._jobs))
             except DatabaseUnavailableError:
                 log.warning("heartbeat postponed: database not available")
             except Exception:
@@ -99,18 +130,18 @@ class Heartbeat:
                     await self._soon.wait()
 
     async def _beat(self) -> None:
-        jobs = dict(self._jobs)
+        jobs = list(self._jobs.values())
         if not jobs:
             return
-        mine = await self._lifecycle.heartbeat([job.beat() for job in jobs.values()])
-        for task_id, job in jobs.items():
-            if job.ending or self._jobs.get(task_id) is not job:
+        beats = [job.beat() for job in jobs]
+        mine = await self._lifecycle.heartbeat(beats)
+        for job, beat in zip(jobs, beats, strict=True):
+            if beat.stage_changed and job.progress.stage == beat.stage:
+                job.stage_changed = False
+            if job.ending or job.key not in self._jobs:
                 continue
-            if task_id not in mine:
-                log.warning("task is no longer mine", extra={"task_id": task_id, "attempt": job.task.attempt})
+            if job.key not in mine:
+                log.warning("task is no longer mine", extra={"task_id": job.task.id, "attempt": beat.attempt})
                 job.lost.set()
-            elif mine[task_id]:
+            elif mine[job.key]:
                 job.cancelled.set()
-
-    def _known(self) -> set[tuple[TaskId, int]]:
-        return {(job.task.id, job.task.attempt) for job in self._jobs.values()}

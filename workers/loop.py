@@ -14,6 +14,7 @@ from workers.slot import ChildDied, JobFailed, Slot
 log = logging.getLogger(__name__)
 
 IDLE_POLL_S = 1.0
+AFTER_FAILURE_S = 1.0
 FIRST_RESTART_S, LONGEST_RESTART_S = 0.5, 30.0
 
 
@@ -55,20 +56,27 @@ class SlotLoop:
         try:
             while not self._stopping.is_set():
                 await self._ensure_child()
-                if not await self._work_once():
+                if not await self._work_safely():
                     await self._idle()
         finally:
             await asyncio.shield(self._slot.stop())
+
+    async def _work_safely(self) -> bool:
+        """Work once; whatever goes wrong, the slot stays in service."""
+        try:
+            return await self._work_once()
+        except DatabaseUnavailableError:
+            log.warning("work postponed: database not available")
+        except Exception:
+            log.exception("slot failed, going on")
+            await asyncio.sleep(AFTER_FAILURE_S)
+        return False
 
     async def _work_once(self) -> bool:
         """Claim and run one task; False if there was none."""
         if self._fleet.drain_requested:
             return False
-        try:
-            task = await self._lifecycle.claim(self._models)
-        except DatabaseUnavailableError:
-            log.warning("claim postponed: database not available")
-            return False
+        task = await self._lifecycle.claim(self._models)
         if task is None:
             return False
         self._last_model = task.model

@@ -56,11 +56,12 @@ class WorkerProcess:
         )
         lifecycle = Lifecycle(
             self._database,
+            self._doorbell,
             worker_id=worker_id,
             lease_s=settings.lease_seconds,
             max_crashes=settings.max_attempts,
         )
-        store = choose_store(**settings.store)
+        self._store = store = choose_store(**settings.store)
         self._heartbeat = Heartbeat(
             lifecycle,
             self._fleet,
@@ -68,7 +69,11 @@ class WorkerProcess:
             every_s=settings.lease_seconds / HEARTBEATS_PER_LEASE,
         )
         self._recovery = Recovery(
-            self._database, self._doorbell, max_crashes=settings.max_attempts, store=store
+            self._database,
+            self._doorbell,
+            max_crashes=settings.max_attempts,
+            lease_s=settings.lease_seconds,
+            store=store,
         )
         generate = Generate(
             lifecycle=lifecycle,
@@ -100,6 +105,7 @@ class WorkerProcess:
             ChildDied, JobFailed: a child could not start (a missing model, say); the text says what to do.
         """
         await asyncio.to_thread(_make_scratch, self._scratch)
+        await self._store.health()
         await self._doorbell.start()
         await self._fleet.report()
         background: list[asyncio.Task[None]] = []
@@ -148,6 +154,9 @@ class WorkerProcess:
         with suppress(Exception):
             await self._fleet.change("draining")
         log.info("worker draining")
+        if self._heartbeat.longest_rest_s > self._settings.shutdown_grace:
+            log.info("running tasks would take longer than the grace and are given back")
+            stop_now.set()
         hurried = asyncio.create_task(stop_now.wait())
         ended = asyncio.create_task(asyncio.wait(loops))
         await asyncio.wait(
@@ -190,7 +199,10 @@ def _make_scratch(own: Path) -> None:
     own.mkdir(parents=True, exist_ok=True, mode=0o700)
     for folder in own.parent.iterdir():
         pid = folder.name.split("-", 1)[0]
-        if pid.isdecimal() and not _is_alive(int(pid)):
+        if folder == own or not pid.isdecimal():
+            continue
+        # In containers a new process often has the pid of the one before.
+        if int(pid) == os.getpid() or not _is_alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 
 

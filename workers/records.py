@@ -8,11 +8,11 @@ from typing import Any
 
 from app.db.tasks import ClaimedTask
 from inference.request import GeneratedClip, GenerationRequest, GenerationResult, ItemSpec
+from workers.progress import GPU_STAGES
 
 # Length of a clip when nobody knows one: neither the client, nor a source, nor a language model.
 DEFAULT_DURATION_S = 60.0
 MIME_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "opus": "audio/ogg"}
-GPU_STAGES = ("encoding", "diffusing", "decoding")
 
 
 def request_of(task: ClaimedTask, scratch: Path) -> GenerationRequest:

@@ -19,8 +19,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from app.cli.serve import check_models
 from app.cli.service import settings_or_exit
 from app.client import ApiError, Client, TaskFailedError, TaskResult
+from app.embedded.program import LAUNCHER
 from app.settings import TINY_MODEL, Settings
 
+HOST = "127.0.0.1"
 START_LIMIT_S = 180.0
 STOP_LIMIT_S = 60.0
 REQUEST = {
@@ -40,6 +42,8 @@ console = Console(highlight=False, soft_wrap=True)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
 def main(model: str, output: Path) -> None:
     """Make one clip and show that it survives a restart."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # so that the service is stopped on the way out
     settings = settings_or_exit(config_path=model)
     check_models(settings)
     try:
@@ -51,13 +55,13 @@ def main(model: str, output: Path) -> None:
 def _run(settings: Settings, model: str, output: Path) -> None:
     _introduce(model)
     log = settings.data_dir / "logs" / "demo.log"
-    with _service(model, log) as client:
+    with _service(settings, model, log) as client:
         before = _make_clip(client)
         path = _save(client, before, output)
         stats_before = _lasting(client.stats())
         _show(before, path, stats_before)
     console.print("\nEverything is stopped: API, worker, Postgres, Valkey. Starting again …")
-    with _service(model, log) as client:
+    with _service(settings, model, log) as client:
         after = client.result(before.task_id)
         stats_after = _lasting(client.stats())
         again = _digest(client, after)
@@ -74,26 +78,43 @@ def _introduce(model: str) -> None:
 
 
 @contextmanager
-def _service(model: str, log: Path) -> Iterator[Client]:
+def _service(settings: Settings, model: str, log: Path) -> Iterator[Client]:
     """Run `acestep-api` on a free port until the block ends; its log goes to a file."""
     port = _free_port()
     log.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
+    serve = [
+        sys.executable,
+        "-m",
+        "app.cli.serve",
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--config-path",
+        model,
+    ]
+    # In a session of its own Ctrl-C reaches only us; if we are killed, the service is told to stop.
+    bound = [sys.executable, str(LAUNCHER), str(int(signal.SIGTERM)), str(os.getpid()), "-1", "-1"]
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli.serve", "--port", str(port), "--config-path", model],
+            bound + serve,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    key = settings.api_key.get_secret_value() or None
     try:
-        with Client(f"http://127.0.0.1:{port}") as client, console.status("starting …"):
-            _wait_until_ready(process, client, log)
+        with Client(f"http://{HOST}:{port}", api_key=key) as client:
+            with console.status("starting …"):
+                _wait_until_ready(process, client, log)
             console.print(f"service ready after {time.monotonic() - begun:.1f} s")
             yield client
-    finally:
+    except BaseException:
         _stop(process, log)
+        raise
+    _check_status(_stop(process, log), log)
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", client: Client, log: Path) -> None:
@@ -108,14 +129,17 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", client: Client, log: P
     raise click.ClickException(f"the service was not ready in time; the end of {log}:\n{_tail(log)}")
 
 
-def _stop(process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _stop(process: "subprocess.Popen[bytes]", log: Path) -> int:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
-        status = process.wait(STOP_LIMIT_S)
+        return process.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise click.ClickException(f"the service did not stop; see {log}") from None
+
+
+def _check_status(status: int, log: Path) -> None:
     if status != 0:
         raise click.ClickException(f"the service ended with status {status}; the end of {log}:\n{_tail(log)}")
 

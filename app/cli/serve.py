@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,12 @@ from app.embedded.stack import EmbeddedStack, embedded_stack
 from app.queue.doorbell import ArqDoorbell
 from app.services.recovery import Recovery
 from app.settings import TINY_MODEL, Settings
+from app.storage.choose import choose_store
 
 log = logging.getLogger("acestep")
+
+READY_POLL_S = 0.2
+MODEL_LOAD_LIMIT_S = 600.0
 
 NOISE = (
     "This model has random weights: it makes noise, not music. "
@@ -62,11 +67,26 @@ async def serve(settings: Settings) -> None:
         EmbeddedError: a part does not run; the message says what to do.
         click.ClickException: the port or a model is not available.
     """
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     listen(settings.api_host, settings.api_port).close()  # say at once that the port is taken
     on_exit = _OnExit(settings)
+    running = asyncio.create_task(_run(settings, on_exit))
+
+    def stop() -> None:
+        if running.cancelling():  # the second time: do not wait for the running tasks
+            on_exit.hurry()
+        else:
+            running.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    try:
+        await running
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+async def _run(settings: Settings, on_exit: "_OnExit") -> None:
+    """Start everything and watch it; ends by being cancelled, which stops everything in reverse order."""
     async with embedded_stack(
         settings.data_dir,
         database_url=settings.database_url.get_secret_value() if settings.database_url else None,
@@ -77,24 +97,15 @@ async def serve(settings: Settings) -> None:
         on_exit=on_exit,
     ) as stack:
         await migrate(stack.database_url)
+        await choose_store(**settings.store).health()
         on_exit.stack = stack
+        await on_exit.forget_dead_workers()
         environment = _environment(settings, stack)
         for number in range(settings.api_workers):
             await stack.supervisor.start(_api(settings, environment, number))
-        await stack.supervisor.start(_worker(settings, environment))
         _tell(settings)
-        await _until_stopped(stop, stack)
-        log.info("stopping: worker, API, servers")
-
-
-async def _until_stopped(stop: asyncio.Event, stack: EmbeddedStack) -> None:
-    watching = asyncio.create_task(stack.supervisor.watch())
-    stopping = asyncio.create_task(stop.wait())
-    done, waiting = await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
-    if watching in done:
-        watching.result()
+        await stack.supervisor.start(_worker(settings, environment, stack))
+        await stack.supervisor.watch()
 
 
 def _environment(settings: Settings, stack: EmbeddedStack) -> dict[str, str]:
@@ -130,11 +141,23 @@ def _api(settings: Settings, environment: Mapping[str, str], number: int) -> Pro
     )
 
 
-def _worker(settings: Settings, environment: Mapping[str, str]) -> Program:
+def _worker(settings: Settings, environment: Mapping[str, str], stack: EmbeddedStack) -> Program:
+    database = Database(stack.database_url, pool_size=1, application_name="acestep-supervisor")
+
+    async def ready() -> bool:
+        await asyncio.sleep(READY_POLL_S)
+        pid = stack.supervisor.pid("worker")
+        with suppress(ServiceError):
+            async with database.autocommit() as work:
+                return pid is not None and await work.workers.is_ready(socket.gethostname(), pid)
+        return False
+
     return Program(
         name="worker",
         argv=[sys.executable, "-m", "workers"],
         env=environment,
+        ready=ready,
+        start_timeout_s=MODEL_LOAD_LIMIT_S,
         stop=((signal.SIGTERM, settings.shutdown_grace + 10.0),),
     )
 
@@ -184,17 +207,42 @@ class _OnExit:
     stack: EmbeddedStack | None = None
 
     async def __call__(self, name: str, pid: int) -> None:
-        if name != "worker" or self.stack is None:
-            return
-        database = Database(self.stack.database_url, pool_size=1, application_name="acestep-supervisor")
-        doorbell = ArqDoorbell(self.stack.redis_url)
+        if name == "worker" and self.stack is not None:
+            async with self._recovery(self.stack) as recovery:
+                await recovery.worker_died(socket.gethostname(), pid)
+
+    def hurry(self) -> None:
+        """Tell the worker, which is ending, to give its running tasks back now."""
+        pid = self.stack.supervisor.pid("worker") if self.stack else None
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+
+    async def forget_dead_workers(self) -> None:
+        """Do the same for workers of this machine that ended while nobody watched."""
+        if self.stack is not None:
+            async with self._recovery(self.stack) as recovery:
+                await recovery.workers_died(socket.gethostname(), is_alive=_is_alive)
+
+    @asynccontextmanager
+    async def _recovery(self, stack: EmbeddedStack) -> AsyncIterator[Recovery]:
+        database = Database(stack.database_url, pool_size=1, application_name="acestep-supervisor")
+        doorbell = ArqDoorbell(stack.redis_url)
         try:
-            recovery = Recovery(database, doorbell, max_crashes=self.settings.max_attempts)
-            await recovery.worker_died(socket.gethostname(), pid)
+            yield Recovery(
+                database,
+                doorbell,
+                max_crashes=self.settings.max_attempts,
+                lease_s=self.settings.lease_seconds,
+            )
         except ServiceError as error:
-            log.warning("tasks of the dead worker wait for the sweeper", extra={"reason": str(error)})
+            log.warning("tasks of dead workers wait for the sweeper", extra={"reason": str(error)})
         finally:
+            await doorbell.close()
             await database.close()
+
+
+def _is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists() if Path("/proc/self").exists() else True
 
 
 if __name__ == "__main__":

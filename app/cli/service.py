@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 import uvicorn
+import uvloop
 
 from app import logs
 from app.db.migrate import migrate, require_schema
-from app.domain.errors import DatabaseUnavailableError, SchemaMismatchError
+from app.domain.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaMismatchError
 from app.main import build
 from app.settings import ConfigurationError, Settings, load
 
@@ -31,7 +32,8 @@ def api(api_host: str | None, api_port: int | None) -> None:
     """Serve the HTTP API."""
     settings = settings_or_exit(api_host=api_host, api_port=api_port)
     logs.configure(settings.log_level, secrets=settings.secrets)
-    asyncio.run(_serve(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings))
 
 
 @main.command()
@@ -48,7 +50,7 @@ def migrate_command() -> None:
     logs.configure(settings.log_level, secrets=settings.secrets)
     try:
         asyncio.run(migrate(_required(settings, "database_url")))
-    except DatabaseUnavailableError as error:
+    except (DatabaseUnavailableError, DatabaseRefusedError) as error:
         raise click.ClickException(f"{error}; check DATABASE_URL") from None
     click.echo("the schema is up to date")
 
@@ -91,13 +93,12 @@ async def _serve(settings: Settings) -> None:
     try:
         await require_schema(database_url)
         app = await build(settings, database_url=database_url, redis_url=redis_url, pepper=pepper.encode())
-    except DatabaseUnavailableError as error:
+    except (DatabaseUnavailableError, DatabaseRefusedError) as error:
         raise click.ClickException(f"{error}; check DATABASE_URL") from None
     except SchemaMismatchError as error:
         raise click.ClickException(str(error)) from None
     config = uvicorn.Config(
         app,
-        loop="uvloop",
         http="httptools",
         log_config=None,
         access_log=False,

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import asyncpg
 import msgspec
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.db.unit_of_work import UnitOfWork
 from app.domain.errors import DatabaseUnavailableError
@@ -19,16 +20,18 @@ from app.domain.errors import DatabaseUnavailableError
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Lost connection, shutdown, start-up, too many connections, cancelled by a timeout, lock not available.
-UNAVAILABLE_SQLSTATES = ("08", "53300", "57P01", "57P02", "57P03", "57014", "55P03", "25P03")
+# Lost connection, no resources (disk full, too many connections), shutdown and start-up, a time limit, a lock
+# not had, read-only after a failover, an idle connection ended, broken storage, a deadlock: all may pass.
+UNAVAILABLE_SQLSTATES = ("08", "53", "57P", "57014", "55P03", "25P03", "25006", "58", "40")
 
 
-def sqlalchemy_url(url: str) -> str:
-    """Turn any `postgresql://` URL into the one that selects asyncpg."""
-    scheme, rest = url.split("://", 1)
-    if scheme.split("+", 1)[0] not in ("postgres", "postgresql"):
-        raise ValueError("DATABASE_URL must begin with postgresql://")
-    return f"postgresql+asyncpg://{rest}"
+def sqlalchemy_url(url: str) -> URL:
+    """Turn a `postgresql://` URL into the one that selects asyncpg, which calls `sslmode` `ssl`."""
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    if "sslmode" in parsed.query:
+        mode = parsed.query["sslmode"]
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return parsed
 
 
 class Database:
@@ -61,23 +64,10 @@ class Database:
             yield UnitOfWork(connection)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[UnitOfWork]:
-        """Several reads of one state of the database."""
-        engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        async with self._reachable(), engine.begin() as connection:
-            yield UnitOfWork(connection)
-
-    @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[UnitOfWork]:
         """Each statement is a transaction of its own: one round trip instead of three."""
         async with self._reachable(), self._autocommit.connect() as connection:
             yield UnitOfWork(connection)
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """A bare connection, for migrations."""
-        async with self._reachable(), self._engine.connect() as connection:
-            yield connection
 
     async def close(self) -> None:
         """Close every connection."""

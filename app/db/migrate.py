@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.engine import is_unavailable, sqlalchemy_url
-from app.domain.errors import DatabaseUnavailableError, SchemaMismatchError
+from app.domain.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaMismatchError
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ async def migrate(url: str, *, target: str = "head", wait_s: float = 30) -> None
 
     Raises:
         DatabaseUnavailableError: no connection within `wait_s` seconds.
+        DatabaseRefusedError: wrong user, password or database.
     """
     engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool, connect_args={"timeout": 5})
     try:
@@ -74,6 +75,9 @@ async def _until_reachable(engine: AsyncEngine, wait_s: float) -> None:
             async with engine.connect():
                 return
         except Exception as error:
+            sqlstate = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+            if sqlstate.startswith(("28", "3D")):  # wrong user or password, no such database
+                raise DatabaseRefusedError(f"the database refuses the connection: {sqlstate}") from error
             if not is_unavailable(error):
                 raise
             if asyncio.get_running_loop().time() > deadline:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,8 +15,15 @@ SELECT public_key, storage_key, mime, bytes, sha256, created_at FROM objects
 WHERE public_key = :public_key AND (CAST(:team_id AS bigint) IS NULL OR team_id = CAST(:team_id AS bigint))
   AND deleted_at IS NULL
 """)
-_KNOWN = text("""
-SELECT storage_key FROM objects WHERE storage_key = ANY(CAST(:keys AS text[])) AND deleted_at IS NULL
+# An object whose task this database does not know belongs to somebody else: another database may share the
+# store. One of a running attempt may get its row at any moment.
+_ORPHANS = text("""
+SELECT k.key
+FROM unnest(CAST(:keys AS text[]), CAST(:task_ids AS uuid[]), CAST(:attempts AS int[]))
+     AS k(key, task_id, attempt)
+JOIN tasks t ON t.id = k.task_id
+WHERE NOT (t.status = 'running' AND t.attempt = k.attempt)
+  AND NOT EXISTS (SELECT FROM objects o WHERE o.storage_key = k.key AND o.deleted_at IS NULL)
 """)
 
 
@@ -31,6 +39,15 @@ class ObjectRow:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputKey:
+    """A storage key `o/<team>/<task id>/<attempt>/<item>.<ext>`, taken apart."""
+
+    key: str
+    task_id: UUID
+    attempt: int
+
+
 class Objects:
     """Statements on the `objects` table."""
 
@@ -44,6 +61,14 @@ class Objects:
         ).first()
         return ObjectRow(**row._mapping) if row else None
 
-    async def known(self, storage_keys: Sequence[str]) -> set[str]:
-        """Those of the storage keys that a live row names."""
-        return set(await self._connection.scalars(_KNOWN, {"keys": list(storage_keys)}))
+    async def orphans(self, outputs: Sequence[OutputKey]) -> list[str]:
+        """Storage keys that belong to tasks of this database and to no row, and never will."""
+        rows = await self._connection.scalars(
+            _ORPHANS,
+            {
+                "keys": [output.key for output in outputs],
+                "task_ids": [output.task_id for output in outputs],
+                "attempts": [output.attempt for output in outputs],
+            },
+        )
+        return list(rows)

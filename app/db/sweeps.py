@@ -6,13 +6,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.ports import Ping
 from app.domain.task import TaskId
 
 SWEEP_KEY = 0x0ACE57E5
 
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
 _WAITING_LONG = text("""
-SELECT id FROM tasks
+SELECT id, attempt FROM tasks
 WHERE status = 'queued' AND run_after < now() - make_interval(secs => :age_s)
 ORDER BY lane, seq LIMIT 200
 """)
@@ -44,9 +45,10 @@ class Sweeps:
         """Become the one sweeper until the end of this transaction, or learn that another is at work."""
         return bool(await self._connection.scalar(_TRY_LOCK, {"key": SWEEP_KEY}))
 
-    async def waiting_longer_than(self, age_s: float) -> Sequence[TaskId]:
+    async def waiting_longer_than(self, age_s: float) -> Sequence[Ping]:
         """Tasks ready for some time, oldest first, at most 200: perhaps nobody heard their ring."""
-        return [TaskId(id_) for id_ in await self._connection.scalars(_WAITING_LONG, {"age_s": age_s})]
+        rows = await self._connection.execute(_WAITING_LONG, {"age_s": age_s})
+        return [Ping(TaskId(row.id), row.attempt) for row in rows]
 
     async def held_by(self, worker_id: UUID, *, age_s: float) -> list[tuple[TaskId, int]]:
         """Tasks and attempts that the rows have given to this worker for at least this long."""

@@ -106,7 +106,7 @@ WITH beat AS (
            jsonb_build_object('stage', stage)
     FROM beat WHERE changed
 )
-SELECT id, cancel_requested_at FROM beat
+SELECT id, attempt, cancel_requested_at FROM beat
 """)
 
 REQUEST_CANCEL = text("""
@@ -205,24 +205,35 @@ SUCCEED = _settle(
 )""",
 )
 
-_TRIES_LEFT = "t.failures + 1 < CAST(:max_failures AS int)"
+_ASKED = "t.cancel_requested_at IS NOT NULL"
+_TRIES_LEFT = "(t.failures + 1 < CAST(:max_failures AS int))"
 
+# A task that goes back to the queue ends instead if somebody asked to cancel it.
 FAIL_OR_RETRY = _settle(
     _MINE,
     f"""
         failures = t.failures + 1,
-        status = CASE WHEN {_TRIES_LEFT} THEN 'queued' ELSE 'failed' END,
+        status = CASE WHEN {_ASKED} THEN 'cancelled' WHEN {_TRIES_LEFT} THEN 'queued' ELSE 'failed' END,
         run_after = now() + make_interval(secs => power(2, least(t.failures, 6))),
-        finished_at = CASE WHEN {_TRIES_LEFT} THEN NULL ELSE now() END,
-        error_code = CASE WHEN {_TRIES_LEFT} THEN NULL ELSE CAST(:code AS text) END,
-        error_message = CASE WHEN {_TRIES_LEFT} THEN NULL ELSE CAST(:message AS text) END,
+        finished_at = CASE WHEN {_ASKED} OR NOT {_TRIES_LEFT} THEN now() END,
+        error_code = CASE WHEN {_ASKED} THEN 'cancelled' WHEN NOT {_TRIES_LEFT} THEN CAST(:code AS text) END,
+        error_message = CASE WHEN {_ASKED} THEN 'cancelled'
+                             WHEN NOT {_TRIES_LEFT} THEN CAST(:message AS text) END,
         {_BACK}, {_GPU}""",
 )
 
-RELEASE = _settle(_MINE, f"status = 'queued', run_after = now(), {_BACK}")
+RELEASE = _settle(
+    _MINE,
+    f"""
+        status = CASE WHEN {_ASKED} THEN 'cancelled' ELSE 'queued' END, run_after = now(),
+        finished_at = CASE WHEN {_ASKED} THEN now() END,
+        error_code = CASE WHEN {_ASKED} THEN 'cancelled' END,
+        error_message = CASE WHEN {_ASKED} THEN 'cancelled' END,
+        {_BACK}""",
+)
 
 CANCEL_RUNNING = _settle(
-    _MINE,
+    f"{_MINE} AND cancel_requested_at IS NOT NULL",
     f"status = 'cancelled', error_code = 'cancelled', error_message = 'cancelled', {_ENDED}, {_GPU}",
 )
 
@@ -236,18 +247,18 @@ _LAST_CRASH = "t.crashes + 1 >= CAST(:max_crashes AS int)"
 # The first crash costs no waiting: its cause is usually the machine, and another slot may be idle.
 _LOST = f"""
         crashes = t.crashes + 1,
-        status = CASE WHEN t.cancel_requested_at IS NOT NULL THEN 'cancelled'
+        status = CASE WHEN {_ASKED} THEN 'cancelled'
                       WHEN {_LAST_CRASH} THEN 'failed' ELSE 'queued' END,
-        finished_at = CASE WHEN t.cancel_requested_at IS NOT NULL OR {_LAST_CRASH}
+        finished_at = CASE WHEN {_ASKED} OR {_LAST_CRASH}
                            THEN now() END,
-        error_code = CASE WHEN t.cancel_requested_at IS NOT NULL THEN 'cancelled'
+        error_code = CASE WHEN {_ASKED} THEN 'cancelled'
                           WHEN {_LAST_CRASH} THEN 'worker_lost' END,
-        error_message = CASE WHEN t.cancel_requested_at IS NOT NULL THEN 'cancelled'
+        error_message = CASE WHEN {_ASKED} THEN 'cancelled'
                              WHEN {_LAST_CRASH}
                              THEN 'the worker was lost ' || (t.crashes + 1) || ' times' END,
         run_after = now() + make_interval(
             secs => CASE WHEN t.crashes = 0 THEN 0 ELSE power(2, least(t.crashes, 6)) END),
-        {_BACK}"""
+        {_BACK}, {_GPU}"""
 _NOTE_LOSS = """
 , lost AS (
     INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id, data)
@@ -256,6 +267,13 @@ _NOTE_LOSS = """
     FROM done
 )"""
 
-LOSE_EXPIRED = _settle("status = 'running' AND lease_until < now()", _LOST, more=_NOTE_LOSS, skip_locked=True)
+# After a restart of the database every holder gets one lease's time to come back.
+LOSE_EXPIRED = _settle(
+    "status = 'running' AND lease_until < now() "
+    "AND pg_postmaster_start_time() < now() - make_interval(secs => CAST(:lease_s AS float8))",
+    _LOST,
+    more=_NOTE_LOSS,
+    skip_locked=True,
+)
 LOSE_WORKER = _settle("status = 'running' AND worker_id = :worker_id", _LOST, more=_NOTE_LOSS)
 LOSE_ATTEMPT = _settle(_MINE, _LOST, more=_NOTE_LOSS)

@@ -180,11 +180,11 @@ class Tasks:
 
     async def heartbeat(
         self, beats: Sequence[Beat], *, worker_id: UUID, lease_s: float
-    ) -> dict[TaskId, bool]:
+    ) -> dict[tuple[TaskId, int], bool]:
         """Renew the leases that are still mine.
 
         Returns:
-            For each task still mine, whether a cancel was requested. A missing id is lost.
+            For each task and attempt still mine, whether a cancel was requested. A missing one is lost.
         """
         rows = await self._connection.execute(
             sql.HEARTBEAT,
@@ -199,7 +199,7 @@ class Tasks:
                 "lease_s": lease_s,
             },
         )
-        return {TaskId(row.id): row.cancel_requested_at is not None for row in rows}
+        return {(TaskId(row.id), row.attempt): row.cancel_requested_at is not None for row in rows}
 
     async def succeed(
         self,
@@ -263,20 +263,20 @@ class Tasks:
         )
         return settled[0] if settled else None
 
-    async def release(self, task_id: TaskId, attempt: int, *, actor: Actor) -> bool:
+    async def release(self, task_id: TaskId, attempt: int, *, actor: Actor) -> Settled | None:
         """Give a task that is mine back to the queue at no cost to its budgets.
 
-        Only after the process that computed it is dead.
+        Only after the process that computed it is dead. A task asked to cancel ends instead.
         """
         settled = await self._settle(
             sql.RELEASE, actor, id=task_id, attempt=attempt, data={"reason": "released"}
         )
-        return bool(settled)
+        return settled[0] if settled else None
 
     async def cancel_running(
         self, task_id: TaskId, attempt: int, *, actor: Actor, gpu_seconds: float
     ) -> bool:
-        """End a task that is mine as cancelled, after its computation stopped."""
+        """End a task that is mine and asked to cancel, after its computation stopped."""
         settled = await self._settle(
             sql.CANCEL_RUNNING, actor, id=task_id, attempt=attempt, gpu_seconds=gpu_seconds
         )
@@ -294,9 +294,15 @@ class Tasks:
         )
         return row.first() is not None
 
-    async def lose_expired(self, *, actor: Actor, max_crashes: int) -> list[Settled]:
-        """Take tasks from attempts whose lease has run out, at most 200 in one call."""
-        return await self._settle(sql.LOSE_EXPIRED, actor, max_crashes=max_crashes, data=_LEASE_EXPIRED)
+    async def lose_expired(self, *, actor: Actor, max_crashes: int, lease_s: float) -> list[Settled]:
+        """Take tasks from attempts whose lease has run out, at most 200 in one call.
+
+        Args:
+            lease_s: nothing is taken before the database has run for this long.
+        """
+        return await self._settle(
+            sql.LOSE_EXPIRED, actor, max_crashes=max_crashes, lease_s=lease_s, data=_LEASE_EXPIRED
+        )
 
     async def lose_worker(self, worker_id: UUID, *, actor: Actor, max_crashes: int) -> list[Settled]:
         """Take all tasks from a worker that is known to be dead."""
@@ -305,11 +311,17 @@ class Tasks:
         )
 
     async def lose_attempt(
-        self, task_id: TaskId, attempt: int, *, actor: Actor, max_crashes: int
+        self, task_id: TaskId, attempt: int, *, actor: Actor, max_crashes: int, gpu_seconds: float = 0.0
     ) -> Settled | None:
         """Take a task from an attempt of mine whose process died without a word."""
         settled = await self._settle(
-            sql.LOSE_ATTEMPT, actor, id=task_id, attempt=attempt, max_crashes=max_crashes, data=_CHILD_DIED
+            sql.LOSE_ATTEMPT,
+            actor,
+            id=task_id,
+            attempt=attempt,
+            max_crashes=max_crashes,
+            gpu_seconds=gpu_seconds,
+            data=_CHILD_DIED,
         )
         return settled[0] if settled else None
 

@@ -25,6 +25,8 @@ ORDER BY started_at
 """)
 
 _OF_PROCESS = text("SELECT id FROM workers WHERE host = :host AND pid = :pid AND state <> 'gone'")
+_PIDS = text("SELECT DISTINCT pid FROM workers WHERE host = :host AND state <> 'gone'")
+_READY = text("SELECT EXISTS (SELECT FROM workers WHERE host = :host AND pid = :pid AND state = 'ready')")
 _GONE = text("UPDATE workers SET state = 'gone' WHERE id = :id")
 _FORGET = text("DELETE FROM workers WHERE seen_at < now() - interval '7 days'")
 
@@ -88,6 +90,14 @@ class Workers:
     async def of_process(self, host: str, pid: int) -> list[UUID]:
         """Ids of the workers that ran, or run, as this process."""
         return list(await self._connection.scalars(_OF_PROCESS, {"host": host, "pid": pid}))
+
+    async def pids_of(self, host: str) -> list[int]:
+        """Process ids of this machine's workers that did not say that they ended."""
+        return list(await self._connection.scalars(_PIDS, {"host": host}))
+
+    async def is_ready(self, host: str, pid: int) -> bool:
+        """Whether the worker that runs as this process has its models loaded."""
+        return bool(await self._connection.scalar(_READY, {"host": host, "pid": pid}))
 
     async def gone(self, worker_id: UUID) -> None:
         """Mark a worker as ended."""

@@ -104,6 +104,19 @@ class StorageUnavailableError(ServiceError):
         super().__init__(message, retry_after_s=5)
 
 
+class StorageRefusedError(ServiceError):
+    """The object store refuses what we ask; the operator has to mend the settings."""
+
+    status = 503
+    code = "storage_unavailable"
+
+
+class DatabaseRefusedError(ServiceError):
+    """The database refuses the connection; the operator has to mend the settings."""
+
+    status = 503
+
+
 class SchemaMismatchError(ServiceError):
     """The database has another schema version than this program."""
 

@@ -4,15 +4,22 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.domain.task import TaskId
+
+
+class Ping(NamedTuple):
+    """Names a waiting task; a later wait of the same task is another ping."""
+
+    task_id: TaskId
+    attempt: int
 
 
 class Doorbell(Protocol):
     """Wakes workers after a commit. A lost ring costs at most the idle poll of a slot."""
 
-    def ring(self, task_ids: Sequence[TaskId]) -> None:
+    def ring(self, pings: Sequence[Ping]) -> None:
         """Send a wake-up soon, coalesced with others; never raises and never waits."""
 
 

@@ -8,16 +8,20 @@ import asyncio
 import hashlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import pwd
 import re
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.embedded.errors import EmbeddedError
 from app.embedded.folder import make_folder
 from app.embedded.program import Owner, run
+
+log = logging.getLogger(__name__)
 
 NOBODY = 65534
 SHARED_STATE = Path("/var/lib/acestep")
@@ -111,6 +115,11 @@ async def _home_outside(data_dir: Path, owner: Owner) -> Path:
     home = SHARED_STATE / digest
     make_folder(SHARED_STATE, 0o755)
     make_folder(home, 0o711)
+    if (home / "pg").exists():
+        # The data folder that belonged to it is gone, and the password with it.
+        aside = home / f"pg.{time.strftime('%Y%m%d-%H%M%S')}.old"
+        (home / "pg").rename(aside)
+        log.warning("Postgres data of an earlier data folder was moved aside", extra={"to": aside})
     if not await _can_enter(home, owner):
         raise EmbeddedError(
             f"user {owner.uid}, who runs Postgres, can enter neither {data_dir} nor {home}; choose another "

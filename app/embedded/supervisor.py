@@ -66,9 +66,10 @@ class Supervisor:
 
     async def stop(self, name: str) -> None:
         """End one program; returns when its process is gone."""
-        kept = self._kept.pop(name, None)
+        kept = self._kept.get(name)
         if kept is not None:
             await kept.stop()
+            self._kept.pop(name, None)
 
     async def stop_all(self) -> None:
         """End every program, the last started first, each one gone before the next is asked."""

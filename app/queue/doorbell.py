@@ -10,7 +10,7 @@ import msgspec
 from arq.connections import ArqRedis, RedisSettings, create_pool
 from redis.exceptions import RedisError
 
-from app.domain.task import TaskId
+from app.domain.ports import Ping
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +18,8 @@ BELL_QUEUE = "acestep:bell"
 BELL_FUNCTION = "look"
 # More pings than slots wake nobody else: each slot claims until nothing is left.
 MOST_PINGS = 64
+# A Redis that accepts connections and answers nothing must not hold the sender for ever.
+SEND_LIMIT_S = 2.0
 
 
 def encode_job(value: dict[str, Any]) -> bytes:
@@ -44,15 +46,15 @@ class ArqDoorbell:
 
     def __init__(self, redis_url: str) -> None:
         self._settings = redis_settings(redis_url)
-        self._waiting: dict[TaskId, None] = {}
+        self._waiting: dict[Ping, None] = {}
         self._wake = asyncio.Event()
         self._pool: ArqRedis | None = None
         self._task: asyncio.Task[None] | None = None
         self.failures = 0
 
-    def ring(self, task_ids: Sequence[TaskId]) -> None:
+    def ring(self, pings: Sequence[Ping]) -> None:
         """Send wake-ups soon; never raises and never waits."""
-        self._waiting |= dict.fromkeys(task_ids)
+        self._waiting |= dict.fromkeys(pings)
         self._wake.set()
 
     async def start(self) -> None:
@@ -60,35 +62,46 @@ class ArqDoorbell:
         self._task = asyncio.create_task(self._send_forever(), name="doorbell")
 
     async def close(self) -> None:
-        """Stop sending and disconnect."""
+        """Send what still waits, stop sending, and disconnect."""
         if self._task:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._waiting:
+            await self._send_waiting()
         await self._disconnect()
 
     async def _send_forever(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            ids, self._waiting = list(self._waiting), {}
-            try:
-                await self._send(ids[:MOST_PINGS])
-            except (RedisError, OSError, TimeoutError) as error:
-                self.failures += 1
-                log.warning("ring failed", extra={"tasks": len(ids), "reason": type(error).__name__})
-                await self._disconnect()
+            await self._send_waiting()
 
-    async def _send(self, ids: Sequence[TaskId]) -> None:
+    async def _send_waiting(self) -> None:
+        pings, self._waiting = list(self._waiting), {}
+        try:
+            async with asyncio.timeout(SEND_LIMIT_S):
+                await self._send(pings[:MOST_PINGS])
+        except (RedisError, OSError, TimeoutError) as error:
+            self.failures += 1
+            log.warning("ring failed", extra={"tasks": len(pings), "reason": type(error).__name__})
+            await self._disconnect()
+        except Exception:
+            self.failures += 1
+            log.exception("ring failed")
+            await self._disconnect()
+
+    async def _send(self, pings: Sequence[Ping]) -> None:
         if self._pool is None:
             self._pool = await create_pool(
                 self._settings, job_serializer=encode_job, default_queue_name=BELL_QUEUE
             )
-        for task_id in ids:
-            await self._pool.enqueue_job(BELL_FUNCTION, _job_id=str(task_id), _expires=60)
+        for ping in pings:
+            job_id = f"{ping.task_id}:{ping.attempt}"
+            await self._pool.enqueue_job(BELL_FUNCTION, _job_id=job_id, _expires=60)
 
     async def _disconnect(self) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
-            with suppress(RedisError, OSError):
-                await pool.aclose()
+            with suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(SEND_LIMIT_S):
+                    await pool.aclose()

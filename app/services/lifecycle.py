@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.db.engine import Database, retrying
 from app.db.tasks import Actor, Beat, ClaimedTask, Settled
+from app.domain.ports import Doorbell, Ping
 from app.domain.task import TaskId, TaskStatus
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,11 @@ CLAIM_ANSWER_S = 20.0
 class Lifecycle:
     """Moves of one worker's tasks. Every method may be repeated: a late or doubled call changes nothing."""
 
-    def __init__(self, database: Database, *, worker_id: UUID, lease_s: float, max_crashes: int) -> None:
+    def __init__(
+        self, database: Database, doorbell: Doorbell, *, worker_id: UUID, lease_s: float, max_crashes: int
+    ) -> None:
         self._database = database
+        self._doorbell = doorbell
         self._worker_id = worker_id
         self._actor = Actor(kind="worker", id=str(worker_id))
         self._lease_s = lease_s
@@ -52,8 +56,8 @@ class Lifecycle:
             await asyncio.sleep(random.uniform(0.002, 0.010))
         return None
 
-    async def heartbeat(self, beats: Sequence[Beat]) -> dict[TaskId, bool]:
-        """Renew leases; returns the tasks still mine, each with whether a cancel was requested."""
+    async def heartbeat(self, beats: Sequence[Beat]) -> dict[tuple[TaskId, int], bool]:
+        """Renew leases; returns the attempts still mine, each with whether a cancel was requested."""
         async with self._database.autocommit() as work:
             return await work.tasks.heartbeat(beats, worker_id=self._worker_id, lease_s=self._lease_s)
 
@@ -118,25 +122,29 @@ class Lifecycle:
 
         await retrying(cancel, limit_s=RESULT_HOLD_S)
 
-    async def child_died(self, task: ClaimedTask) -> None:
+    async def child_died(self, task: ClaimedTask, *, gpu_seconds: float = 0.0) -> None:
         """Record that the process of this attempt died without a word."""
 
         async def lose() -> Settled | None:
             async with self._database.autocommit() as work:
                 return await work.tasks.lose_attempt(
-                    task.id, task.attempt, actor=self._actor, max_crashes=self._max_crashes
+                    task.id,
+                    task.attempt,
+                    actor=self._actor,
+                    max_crashes=self._max_crashes,
+                    gpu_seconds=gpu_seconds,
                 )
 
-        await retrying(lose, limit_s=RESULT_HOLD_S)
+        self._ring_if_queued(await retrying(lose, limit_s=RESULT_HOLD_S))
 
     async def release(self, task_id: TaskId, attempt: int) -> None:
         """Give a task back untouched; its computation must be dead."""
 
-        async def give_back() -> bool:
+        async def give_back() -> Settled | None:
             async with self._database.autocommit() as work:
                 return await work.tasks.release(task_id, attempt, actor=self._actor)
 
-        await retrying(give_back, limit_s=5)
+        self._ring_if_queued(await retrying(give_back, limit_s=5))
 
     async def release_unknown(self, known: set[tuple[TaskId, int]], *, age_s: float = CLAIM_ANSWER_S) -> None:
         """Release rows that are mine by their worker id but whose claim never reached me.
@@ -149,6 +157,10 @@ class Lifecycle:
                 if (task_id, attempt) not in known:
                     log.warning("released a task whose claim was lost", extra={"task_id": task_id})
                     await work.tasks.release(task_id, attempt, actor=self._actor)
+
+    def _ring_if_queued(self, settled: Settled | None) -> None:
+        if settled is not None and settled.status is TaskStatus.QUEUED:
+            self._doorbell.ring([Ping(settled.id, settled.attempt)])
 
     async def _applied(
         self, operation: Callable[[], Awaitable[bool]], task: ClaimedTask, outcome: TaskStatus

@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from app.db.engine import Database
+from app.db.objects import OutputKey
 from app.db.tasks import Actor, Settled
 from app.domain.errors import ServiceError
-from app.domain.ports import Doorbell, ObjectStore
+from app.domain.ports import Doorbell, ObjectStore, Ping
 from app.domain.task import TaskStatus
 
 log = logging.getLogger(__name__)
@@ -26,11 +29,18 @@ class Recovery:
     """The sweeper: runs in every API and worker process, one at a time in the whole service."""
 
     def __init__(
-        self, database: Database, doorbell: Doorbell, *, max_crashes: int, store: ObjectStore | None = None
+        self,
+        database: Database,
+        doorbell: Doorbell,
+        *,
+        max_crashes: int,
+        lease_s: float,
+        store: ObjectStore | None = None,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._max_crashes = max_crashes
+        self._lease_s = lease_s
         self._store = store
 
     async def run_forever(self, *, every_s: float = SWEEP_EVERY_S) -> None:
@@ -50,6 +60,8 @@ class Recovery:
                     await self.remove_orphans()
             except ServiceError as error:
                 log.warning("sweep postponed", extra={"reason": str(error)})
+                # Holders that were cut off from the database too get the time to renew their leases.
+                await asyncio.sleep(self._lease_s)
             except Exception:
                 log.exception("sweep failed")
 
@@ -58,7 +70,9 @@ class Recovery:
         async with self._database.transaction() as work:
             if not await work.sweeps.try_lock():
                 return []
-            lost = await work.tasks.lose_expired(actor=SWEEPER, max_crashes=self._max_crashes)
+            lost = await work.tasks.lose_expired(
+                actor=SWEEPER, max_crashes=self._max_crashes, lease_s=self._lease_s
+            )
             waiting = await work.sweeps.waiting_longer_than(RING_AGAIN_AFTER_S)
         self._tell(lost)
         if waiting:
@@ -75,42 +89,52 @@ class Recovery:
         self._tell(lost)
         return lost
 
+    async def workers_died(self, host: str, *, is_alive: Callable[[int], bool]) -> None:
+        """Take the tasks of all workers of this machine whose process is gone."""
+        async with self._database.autocommit() as work:
+            pids = await work.workers.pids_of(host)
+        for pid in pids:
+            if not is_alive(pid):
+                await self.worker_died(host, pid)
+
     async def correct_counters(self) -> None:
         """Compare the running counters with the rows; a difference is an error of ours, and is mended."""
         async with self._database.transaction() as work:
+            if not await work.sweeps.try_lock():
+                return
             wrong = await work.sweeps.correct_running()
             await work.workers.forget_old()
         if wrong:
             log.error("running counters were wrong", extra={"teams": wrong})
 
     async def remove_orphans(self, *, older_than_s: float = ORPHAN_AGE_S) -> int:
-        """Delete stored outputs that no row names; returns how many.
+        """Delete outputs of this database's tasks that no row names; returns how many.
 
         Args:
-            older_than_s: younger objects may belong to an attempt that has not committed yet.
+            older_than_s: spares objects that are still being worked with, by the clock of this machine.
         """
         if self._store is None:
             return 0
         limit = datetime.now(UTC) - timedelta(seconds=older_than_s)
         removed = 0
-        batch: list[str] = []
+        batch: list[OutputKey] = []
         async for item in self._store.list("o/"):
-            if item.modified_at <= limit:
-                batch.append(item.key)
+            output = _output_key(item.key)
+            if output is not None and item.modified_at <= limit:
+                batch.append(output)
             if len(batch) >= 500:
-                removed += await self._remove_unknown(batch)
+                removed += await self._remove_orphans_of(batch)
                 batch = []
-        removed += await self._remove_unknown(batch)
+        removed += await self._remove_orphans_of(batch)
         if removed:
             log.info("removed orphan objects", extra={"count": removed})
         return removed
 
-    async def _remove_unknown(self, keys: list[str]) -> int:
-        if not keys or self._store is None:
+    async def _remove_orphans_of(self, outputs: list[OutputKey]) -> int:
+        if not outputs or self._store is None:
             return 0
         async with self._database.autocommit() as work:
-            known = await work.objects.known(keys)
-        orphans = [key for key in keys if key not in known]
+            orphans = await work.objects.orphans(outputs)
         for key in orphans:
             await self._store.delete(key)
         return len(orphans)
@@ -121,6 +145,17 @@ class Recovery:
                 "task taken from a lost attempt",
                 extra={"task_id": task.id, "attempt": task.attempt, "state": task.status.value},
             )
-        requeued = [task.id for task in lost if task.status is TaskStatus.QUEUED]
+        requeued = [Ping(task.id, task.attempt) for task in lost if task.status is TaskStatus.QUEUED]
         if requeued:
             self._doorbell.ring(requeued)
+
+
+def _output_key(key: str) -> OutputKey | None:
+    """Take `o/<team>/<task id>/<attempt>/<item>.<ext>` apart; None for a key of another form."""
+    parts = key.split("/")
+    if len(parts) != 5 or not parts[3].isdecimal():
+        return None
+    try:
+        return OutputKey(key=key, task_id=UUID(parts[2]), attempt=int(parts[3]))
+    except ValueError:
+        return None

@@ -7,7 +7,7 @@ from app.db.engine import Database, retrying
 from app.db.tasks import NewTask
 from app.domain import seeds
 from app.domain.errors import QueueFullError
-from app.domain.ports import Doorbell
+from app.domain.ports import Doorbell, Ping
 from app.domain.task import Accepted, Caller, Submission, TaskId
 
 # How long a submission may wait for a database that restarts before the client is told to come back.
@@ -42,7 +42,7 @@ class Submit:
         """
         task = self._new_task(caller, submission, request_id=request_id, client=client)
         position = await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
-        self._doorbell.ring([task.id])
+        self._doorbell.ring([Ping(task.id, 0)])
         return Accepted(task_id=task.id, queue_position=position)
 
     def _new_task(

@@ -40,8 +40,9 @@ class FolderStore:
         with _failures():
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for draft in (self._root / DRAFTS).glob("*"):
-                if time.time() - draft.lstat().st_mtime > DRAFT_LIFE_S:
-                    draft.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # published just now
+                    if time.time() - draft.lstat().st_mtime > DRAFT_LIFE_S:
+                        draft.unlink()
 
     async def put_file(self, key: str, path: Path, *, sha256: str, mime: str) -> None:
         """Copy the file, checking its hash, and publish it under `key` in one step."""

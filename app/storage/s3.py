@@ -17,12 +17,20 @@ from minio.error import MinioException, S3Error
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
-from app.domain.errors import ConflictError, NotFoundError, StorageUnavailableError
+from app.domain.errors import ConflictError, NotFoundError, StorageRefusedError, StorageUnavailableError
 from app.domain.ports import StoredObject
 from app.storage.keys import check_key
 
 T = TypeVar("T")
 
+# Not a passing trouble: trying again changes nothing.
+_REFUSED = {
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidBucketName",
+    "AllAccessDisabled",
+}
 THREADS = 16
 READ_BYTES = 256 * 1024
 LIST_BATCH = 1000
@@ -196,7 +204,11 @@ def _failures() -> Iterator[None]:
     except S3Error as error:
         if error.code in _NOT_THERE:
             raise NotFoundError from error
-        raise StorageUnavailableError(f"the object store refused: {error.code}") from error
+        if error.code in _REFUSED:
+            raise StorageRefusedError(
+                f"the object store refuses: {error.code}; check the S3_ settings"
+            ) from error
+        raise StorageUnavailableError(f"the object store failed: {error.code}") from error
     except (MinioException, HTTPError) as error:
         raise StorageUnavailableError(f"the object store does not answer: {type(error).__name__}") from error
 

@@ -37,6 +37,9 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
         ("ACESTEP_LM_BACKEND", "onnx"),
         ("ACESTEP_TASK_TIMEOUT", "0"),
         ("ACESTEP_MODEL_ALIASES", "no-mapping"),
+        ("DATABASE_URL", "localhost:5432/acestep"),
+        ("REDIS_URL", "http://localhost"),
+        ("S3_ENDPOINT", "localhost:9000"),
     ],
 )
 def test_a_wrong_value_stops_with_its_name(
@@ -45,6 +48,17 @@ def test_a_wrong_value_stops_with_its_name(
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigurationError, match=variable):
         load()
+
+
+def test_a_flag_wins_over_a_secret_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from the file")
+    monkeypatch.setenv("ACESTEP_API_KEY_FILE", str(tmp_path / "key"))
+    assert load(api_key="from the flag").api_key.get_secret_value() == "from the flag"
+
+
+def test_passwords_in_addresses_are_secrets_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:pass%2Fword@host/db")
+    assert "pass/word" in load().secrets
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from app.db.engine import Database
 from app.domain.task import TeamId
 from app.services.lifecycle import Lifecycle
 from tests.builders import MODEL, a_running_task, a_task, a_team, claim
+from tests.fakes import ListeningDoorbell
 
 
 async def test_second_worker_gets_nothing_for_a_claimed_task(db: Database, team: TeamId) -> None:
@@ -64,7 +65,7 @@ async def test_thirty_claimers_never_share_a_task(db: Database, team: TeamId) ->
     tasks = {await a_task(db, team) for _ in range(40)}
 
     async def work_until_empty() -> list[object]:
-        lifecycle = Lifecycle(db, worker_id=uuid4(), lease_s=30, max_crashes=3)
+        lifecycle = Lifecycle(db, ListeningDoorbell(), worker_id=uuid4(), lease_s=30, max_crashes=3)
         mine: list[object] = []
         while (claimed := await lifecycle.claim([MODEL])) is not None:
             mine.append(claimed.id)
@@ -106,8 +107,8 @@ async def test_one_statement_never_claims_two_tasks(
 async def _leave(db: Database, team: TeamId, *, finished: int, queued: int) -> None:
     for _ in range(finished):
         task = await a_running_task(db, team)
-        lifecycle = Lifecycle(db, worker_id=uuid4(), lease_s=30, max_crashes=3)
-        await lifecycle.cancelled(task)
+        lifecycle = Lifecycle(db, ListeningDoorbell(), worker_id=uuid4(), lease_s=30, max_crashes=3)
+        await lifecycle.fail(task, code="internal", message="x", trace=None, retryable=False)
     for _ in range(queued):
         await a_task(db, team)
 

@@ -94,7 +94,7 @@ async def test_a_final_state_never_changes(db: Database, team: TeamId) -> None:
 async def test_a_late_attempt_is_refused(db: Database, team: TeamId) -> None:
     task = await a_running_task(db, team, lease_s=0.001)
     async with db.autocommit() as work:
-        (lost,) = await work.tasks.lose_expired(actor=Actor(kind="sweeper"), max_crashes=3)
+        (lost,) = await work.tasks.lose_expired(actor=Actor(kind="sweeper"), max_crashes=3, lease_s=0)
     assert lost.status is TaskStatus.QUEUED
     (again,) = await claim(db, worker=uuid4())
     assert (again.id, again.attempt) == (task.id, 2)
@@ -106,8 +106,8 @@ async def test_a_live_lease_is_not_taken(db: Database, team: TeamId) -> None:
     task = await a_running_task(db, team, lease_s=0.05)
     beat = Beat(id=task.id, attempt=1, progress=0.4, stage="diffusing", progress_text="x", stage_changed=True)
     async with db.autocommit() as work:
-        assert await work.tasks.heartbeat([beat], worker_id=WORKER, lease_s=30) == {task.id: False}
-        assert await work.tasks.lose_expired(actor=Actor(kind="sweeper"), max_crashes=3) == []
+        assert await work.tasks.heartbeat([beat], worker_id=WORKER, lease_s=30) == {(task.id, 1): False}
+        assert await work.tasks.lose_expired(actor=Actor(kind="sweeper"), max_crashes=3, lease_s=0) == []
 
 
 async def test_progress_does_not_go_back_within_an_attempt(db: Database, team: TeamId) -> None:
@@ -167,6 +167,25 @@ async def test_a_cancel_before_the_finish_wins(db: Database, team: TeamId) -> No
         view = (await work.views.by_ids(team, [task.id]))[task.id]
     assert (view.status, view.clips) == (TaskStatus.CANCELLED, [])
     assert (await numbers(db))["cancelled"] == 1
+
+
+async def test_a_task_asked_to_cancel_is_not_tried_again(db: Database, team: TeamId) -> None:
+    failing, released = [await a_running_task(db, team) for _ in range(2)]
+    async with db.autocommit() as work:
+        for task in (failing, released):
+            assert await work.tasks.request_cancel(team, task.id, actor=Actor(kind="client"))
+    assert await fail(db, failing, max_failures=2) is TaskStatus.CANCELLED
+    async with db.autocommit() as work:
+        settled = await work.tasks.release(released.id, 1, actor=WORKER_ACTOR)
+    assert settled is not None
+    assert settled.status is TaskStatus.CANCELLED
+    assert (await numbers(db))["cancelled"] == 2
+
+
+async def test_a_running_task_that_nobody_cancelled_is_not_cancelled(db: Database, team: TeamId) -> None:
+    task = await a_running_task(db, team)
+    async with db.autocommit() as work:
+        assert not await work.tasks.cancel_running(task.id, 1, actor=WORKER_ACTOR, gpu_seconds=0)
 
 
 async def test_a_released_task_costs_no_budget(db: Database, team: TeamId) -> None:

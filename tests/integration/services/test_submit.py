@@ -1,26 +1,16 @@
 """Submitting: the limit is exact under concurrency, and what is refused leaves nothing."""
 
 import asyncio
-from collections.abc import Sequence
 
 import asyncpg
 import pytest
 
 from app.db.engine import Database
 from app.domain.errors import QueueFullError
-from app.domain.task import Accepted, Caller, Submission, TaskId, TeamId
+from app.domain.task import Accepted, Caller, Submission, TeamId
 from app.services.submit import Submit
 from tests.builders import MODEL
-
-
-class ListeningDoorbell:
-    """Remembers who was rung for."""
-
-    def __init__(self) -> None:
-        self.rung: list[TaskId] = []
-
-    def ring(self, task_ids: Sequence[TaskId]) -> None:
-        self.rung += task_ids
+from tests.fakes import ListeningDoorbell
 
 
 def a_submission(**params: object) -> Submission:

@@ -1,0 +1,16 @@
+"""Stand-ins at the true edges; everything else in the tests is real."""
+
+from collections.abc import Sequence
+
+from app.domain.ports import Ping
+from app.domain.task import TaskId
+
+
+class ListeningDoorbell:
+    """Remembers who was rung for."""
+
+    def __init__(self) -> None:
+        self.rung: list[TaskId] = []
+
+    def ring(self, pings: Sequence[Ping]) -> None:
+        self.rung += [ping.task_id for ping in pings]
