@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,11 +175,16 @@ class Generate:
         )
         if not done:
             log.warning("late result dropped", extra={"task_id": task.id, "attempt": task.attempt})
-            for row in rows:
-                await self._store.delete(row["storage_key"])
             # Changes nothing unless a cancel came first.
             await self._lifecycle.cancelled(task, gpu_seconds=gpu_seconds(result))
+            await self._discard(rows)
         return done
+
+    async def _discard(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Remove objects that are nobody's; what stays for now is removed as an orphan."""
+        for row in rows:
+            with suppress(StorageUnavailableError, StorageRefusedError):
+                await self._store.delete(row["storage_key"])
 
     async def _put(self, row: Mapping[str, Any], path: Path, hold_until: float) -> None:
         """Store one file, holding the result while the store is away."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from app.domain.errors import DatabaseUnavailableError
 from app.services.fleet import Fleet
@@ -101,5 +102,7 @@ class SlotLoop:
                 self._last_model = None
             except (ChildDied, JobFailed, TimeoutError) as error:
                 log.error("child did not start", extra={"reason": str(error), "again_in_s": delay})
-                await asyncio.sleep(delay)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(delay):
+                        await self._stopping.wait()
                 delay = min(delay * 2, LONGEST_RESTART_S)

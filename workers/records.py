@@ -12,16 +12,21 @@ from workers.progress import GPU_STAGES
 
 # Length of a clip when nobody knows one: neither the client, nor a source, nor a language model.
 DEFAULT_DURATION_S = 60.0
+# Three spellings of one wish; the model was trained with the last one (acestep/constants.py @f30aee4).
+INSTRUMENTAL = ("", "[inst]", "[instrumental]")
+INSTRUMENTAL_LYRICS = "[Instrumental]"
 MIME_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "opus": "audio/ogg"}
 
 
 def request_of(task: ClaimedTask, scratch: Path) -> GenerationRequest:
     """Map the stored effective parameters to the engine's request."""
     params = task.params
+    is_instrumental = params["lyrics"].strip().lower() in INSTRUMENTAL
+    lyrics = INSTRUMENTAL_LYRICS if is_instrumental else params["lyrics"]
     items = tuple(
         ItemSpec(
             prompt=params["prompt"],
-            lyrics=params["lyrics"],
+            lyrics=lyrics,
             vocal_language=params["vocal_language"],
             bpm=params["bpm"],
             keyscale=params["key_scale"],

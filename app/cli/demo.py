@@ -85,6 +85,7 @@ def _service(settings: Settings, model: str, log: Path) -> Iterator[Client]:
     begun = time.monotonic()
     serve = [
         sys.executable,
+        "-P",
         "-m",
         "app.cli.serve",
         "--host",

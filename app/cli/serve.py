@@ -134,7 +134,7 @@ def _api(settings: Settings, environment: Mapping[str, str], number: int) -> Pro
 
     return Program(
         name="api" if number == 0 else f"api {number + 1}",
-        argv=[sys.executable, "-m", "app.cli.service", "api"],
+        argv=[sys.executable, "-P", "-m", "app.cli.service", "api"],
         env=environment,
         ready=ready,
         stop=((signal.SIGTERM, 15.0),),
@@ -154,7 +154,7 @@ def _worker(settings: Settings, environment: Mapping[str, str], stack: EmbeddedS
 
     return Program(
         name="worker",
-        argv=[sys.executable, "-m", "workers"],
+        argv=[sys.executable, "-P", "-m", "workers"],
         env=environment,
         ready=ready,
         start_timeout_s=MODEL_LOAD_LIMIT_S,
@@ -180,8 +180,10 @@ def check_models(settings: Settings) -> None:
     if settings.engine:
         return
     folder = settings.data_dir / "models"
+    # -P: the working folder may hold packages with our names.
+    command = [sys.executable, "-P", "-m", "inference", "models"]
     check = subprocess.run(
-        [sys.executable, "-m", "inference", "models", "check", "--models-dir", str(folder), *settings.models],
+        [*command, "check", "--models-dir", str(folder), *settings.models],
         capture_output=True,
         text=True,
         check=False,

@@ -40,7 +40,7 @@ def api(api_host: str | None, api_port: int | None) -> None:
 def worker() -> None:
     """Run a worker beside a GPU."""
     settings_or_exit()
-    os.execv(sys.executable, [sys.executable, "-m", "workers"])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "workers"])  # noqa: S606
 
 
 @main.command("migrate")
@@ -64,7 +64,7 @@ def models() -> None:
 def models_list() -> None:
     """Show every known model and whether its files are on this machine."""
     folder = settings_or_exit().data_dir / "models"
-    command = [sys.executable, "-m", "inference", "models", "list", "--models-dir", str(folder)]
+    command = [sys.executable, "-P", "-m", "inference", "models", "list", "--models-dir", str(folder)]
     os.execv(command[0], command)  # noqa: S606
 
 

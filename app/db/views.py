@@ -63,7 +63,7 @@ def _view(row: Row[Any], positions: Mapping[TaskId, int]) -> TaskView:
         status=TaskStatus(row.status),
         attempt=row.attempt,
         created_at=created_at,
-        progress=row.progress,
+        progress=round(row.progress, 3),  # stored as float4
         stage=row.stage,
         progress_text=row.progress_text,
         # A task claimed between the two statements has no place any more: it is next.

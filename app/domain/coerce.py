@@ -7,7 +7,9 @@ from typing import Any
 from app.domain.errors import ValidationError
 
 # ASCII only and no underscores: Python's own int() would take "1_000" and Arabic digits.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# No number that means anything is longer; conversion costs more than linear time.
+_MOST_CHARS = 64
 _TRUE_WORDS = frozenset({"1", "true", "yes", "y", "on"})
 
 
@@ -25,7 +27,7 @@ def to_float(value: Any) -> float | None:
     """Read a finite number; None for blank, junk, NaN and infinities."""
     if isinstance(value, str):
         value = value.strip()
-        if not _NUMBER.fullmatch(value):
+        if len(value) > _MOST_CHARS or not _NUMBER.fullmatch(value):
             return None
     elif not isinstance(value, int | float):
         return None

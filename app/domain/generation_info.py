@@ -17,6 +17,7 @@ def generation_info(view: TaskView) -> str:
         _warning(dit_model),
         f"DiT {dit_model}, {_language_model(result)}",
         _settings(view.params),
+        _silence(result.get("items") or []),
         _times(result.get("seconds") or {}),
         _adjustments(view.adjustments),
     ]
@@ -37,6 +38,11 @@ def _language_model(result: Mapping[str, Any]) -> str:
 def _settings(params: Mapping[str, Any]) -> str:
     schedule = f"{params.get('inference_steps')} steps, {params.get('infer_method')}"
     return f"{params.get('task_type')}, {schedule}, guidance {params.get('guidance_scale')}"
+
+
+def _silence(items: Sequence[Mapping[str, Any]]) -> str:
+    silent = [str(item["index"] + 1) for item in items if item.get("silent")]
+    return f"nearly silent, delivered as it is: clip {', '.join(silent)}" if silent else ""
 
 
 def _times(seconds: Mapping[str, float]) -> str:

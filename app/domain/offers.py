@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.parameter import TextLimit
+from app.domain.params import TASK_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class ModelOffer:
 
     name: str
     category: str
+    tasks: Sequence[str] = TASK_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Offers:
 
     Attributes:
         model_aliases: the operator's mapping of foreign model names to offered ones.
+        audio_codes: whether the engine can use given audio codes.
         lm_offered: whether a request that needs a language model can be served.
         max_priority: highest priority the team may use.
     """
@@ -47,6 +50,7 @@ class Offers:
     models: Sequence[ModelOffer]
     default_model: str | None
     model_aliases: Mapping[str, str] = field(default_factory=dict)
+    audio_codes: bool = True
     lm_offered: bool = False
     lm_names: Sequence[str] = ()
     default_lm: str | None = None

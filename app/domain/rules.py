@@ -11,7 +11,6 @@ from app.domain.params import BASE_ONLY_TASKS, VOCAL_LANGUAGES
 
 _TIME_SIGNATURES = {"2/4": "2", "3/4": "3", "4/4": "4", "6/8": "6"}
 _NO_LM = "no language model is offered"
-_LM_HINT = "send thinking=false, sample_mode=false and use_format=false"
 
 
 def choose_model(given: Any, offers: Offers) -> tuple[str | None, ModelOffer]:
@@ -41,7 +40,7 @@ def apply_rules(draft: Draft, model: ModelOffer, offers: Offers) -> None:
     _settle_metadata(draft)
     _settle_schedule(draft)
     _settle_inputs(draft)
-    _settle_codes(draft)
+    _settle_codes(draft, offers)
     _settle_task(draft, model)
     _settle_language_model(draft, offers)
 
@@ -117,7 +116,7 @@ def _settle_inputs(draft: Draft) -> None:
         draft.values[name] = resolve_audio_path(draft[name])
 
 
-def _settle_codes(draft: Draft) -> None:
+def _settle_codes(draft: Draft, offers: Offers) -> None:
     codes = draft["audio_code_string"]
     texts = [codes] if isinstance(codes, str) else codes
     if not any(text.strip() for text in texts):
@@ -130,14 +129,18 @@ def _settle_codes(draft: Draft) -> None:
         raise ValidationError(
             f"audio_code_string needs one non-empty text or one per clip ({draft['batch_size']})"
         )
+    if not offers.audio_codes:
+        raise ValidationError("audio_code_string cannot be used by this release; leave it out")
 
 
 def _settle_task(draft: Draft, model: ModelOffer) -> None:
     task = draft["task_type"]
-    if task == "text2music":
-        return
     if task in BASE_ONLY_TASKS and model.category != "base":
         raise ValidationError(f"task_type {task} needs a base model; {model.name} is {model.category}")
+    if task not in model.tasks:
+        raise ValidationError(f"{model.name} cannot do task_type {task}; it does {', '.join(model.tasks)}")
+    if task == "text2music":
+        return
     has_codes = task == "cover" and bool(draft["audio_code_string"])
     if draft["src_audio_path"] is None and not has_codes:
         raise ValidationError(f"task_type {task} needs a source audio")
@@ -148,7 +151,7 @@ def _settle_language_model(draft: Draft, offers: Offers) -> None:
         draft.values["sample_mode"] = True
     needs = _needs(draft.values)
     if needs and not offers.lm_offered:
-        raise ValidationError(f"{needs} needs a language model, but {_NO_LM}; {_LM_HINT}")
+        raise ValidationError(f"{needs} needs a language model, but {_NO_LM}; send the request without it")
     if not offers.lm_offered:
         for flag in ("use_cot_caption", "use_cot_language"):
             if draft[flag]:
@@ -157,6 +160,8 @@ def _settle_language_model(draft: Draft, offers: Offers) -> None:
 
 
 def _needs(values: Mapping[str, Any]) -> str | None:
+    if values["sample_query"].strip():
+        return "sample_query"
     if values["sample_mode"]:
         return "sample_mode"
     if values["use_format"]:

@@ -3,6 +3,7 @@
 import asyncio
 
 from app.db.engine import Database
+from app.domain.errors import DatabaseUnavailableError
 from app.domain.task import Caller
 
 CACHE_S = 10.0
@@ -37,6 +38,10 @@ class Keys:
         now = asyncio.get_running_loop().time()
         if self._has_keys and (self._has_keys[1] or now - self._has_keys[0] < CACHE_S):
             return self._has_keys[1]
-        async with self._database.autocommit() as work:
-            self._has_keys = (now, await work.keys.any_exists())
+        try:
+            async with self._database.autocommit() as work:
+                self._has_keys = (now, await work.keys.any_exists())
+        except DatabaseUnavailableError:
+            if self._has_keys is None:
+                raise
         return self._has_keys[1]

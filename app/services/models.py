@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from app.db.engine import Database
 from app.db.workers import LiveWorker
+from app.domain.errors import DatabaseUnavailableError
 from app.domain.offers import Limits, ModelOffer, Offers
+from app.domain.params import BASE_ONLY_TASKS, TASK_TYPES
 from app.services import HealthView, OfferedModel
 
 CACHE_S = 0.5
-BASE_TASKS = ("text2music", "cover", "repaint", "lego", "extract", "complete")
-OTHER_TASKS = BASE_TASKS[:3]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,13 @@ class Models:
         """What a submission may name now."""
         models = await self.models()
         return Offers(
-            models=[ModelOffer(name=model.name, category=model.category) for model in models],
+            models=[
+                ModelOffer(name=model.name, category=model.category, tasks=model.supported_task_types)
+                for model in models
+            ],
             default_model=next((model.name for model in models if model.is_default), None),
             model_aliases=self._aliases,
+            audio_codes=False,
             default_lm_backend=self._lm_backend,
             limits=self._limits,
         )
@@ -69,8 +73,7 @@ class Models:
         Raises:
             DatabaseUnavailableError: the database does not answer.
         """
-        self._fleet = None
-        loaded = [name for worker in (await self._read()).workers for name in worker.loaded]
+        loaded = [name for worker in (await self._read_anew()).workers for name in worker.loaded]
         return HealthView(
             models_initialized=bool(loaded),
             llm_initialized=False,
@@ -79,11 +82,20 @@ class Models:
         )
 
     async def _read(self) -> _Fleet:
-        now = asyncio.get_running_loop().time()
-        if self._fleet is None or now - self._fleet.read_at > CACHE_S:
-            async with self._database.autocommit() as work:
-                workers = await work.workers.alive(lease_s=self._lease_s)
-            self._fleet = _Fleet(read_at=now, workers=workers)
+        """The reports, at most CACHE_S old; older ones serve while the database is away."""
+        if self._fleet and asyncio.get_running_loop().time() - self._fleet.read_at < CACHE_S:
+            return self._fleet
+        try:
+            return await self._read_anew()
+        except DatabaseUnavailableError:
+            if self._fleet is None:
+                raise
+            return self._fleet
+
+    async def _read_anew(self) -> _Fleet:
+        async with self._database.autocommit() as work:
+            workers = await work.workers.alive(lease_s=self._lease_s)
+        self._fleet = _Fleet(read_at=asyncio.get_running_loop().time(), workers=workers)
         return self._fleet
 
 
@@ -93,7 +105,7 @@ def _offered(
     category = str(announced["category"]) if announced else category_by_name(name)
     tasks = announced.get("tasks") if announced else None
     if not isinstance(tasks, list):
-        tasks = list(BASE_TASKS if category == "base" else OTHER_TASKS)
+        tasks = [task for task in TASK_TYPES if category == "base" or task not in BASE_ONLY_TASKS]
     return OfferedModel(
         name=name, is_default=is_default, is_loaded=is_loaded, supported_task_types=tasks, category=category
     )

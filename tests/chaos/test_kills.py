@@ -171,6 +171,28 @@ async def test_postgres_is_killed(service: Service, stack: EmbeddedStack) -> Non
     await succeeded_once(service, stack, task_id, poller)
 
 
+async def test_a_worker_that_wakes_up_too_late_leaves_nothing(service: Service, stack: EmbeddedStack) -> None:
+    """Stopped past its lease while another worker does its task; then it goes on as if nothing had been."""
+    task_id = await service.submit(**JOB)
+    poller = Poller(service, task_id)
+    await service.running(task_id)
+    zombie = service.processes["worker"]
+    zombie.send_signal(signal.SIGSTOP)
+    await service.start("other")
+    await succeeded_once(service, stack, task_id, poller)
+    before = (await service.result(task_id)).raw
+    zombie.send_signal(signal.SIGCONT)
+    await service.until(
+        lambda: any(text in service.log("worker") for text in ("no longer mine", "late result dropped")),
+        what="the late worker to notice",
+    )
+    await asyncio.sleep(1.0)
+    assert (await service.result(task_id)).raw == before
+    store = FolderStore(service.folder / "data" / "objects")
+    attempts = {item.key.split("/")[3] for item in [item async for item in store.list("o/")]}
+    assert attempts == {"2"}, "the late attempt removed its own objects"
+
+
 async def test_a_restart_of_every_process_changes_no_answer(service: Service, stack: EmbeddedStack) -> None:
     ids = [await service.submit(prompt=prompt, audio_duration=10) for prompt in ("", "fail", "steps=2")]
     before = [(await service.finished(task_id)).raw for task_id in ids]

@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -86,3 +87,11 @@ def test_text(given: Any, read: str) -> None:
 def test_arrays_and_objects_are_no_text(given: Any) -> None:
     with pytest.raises(ValidationError, match="prompt must be a text"):
         to_text(given, "prompt")
+
+
+@pytest.mark.parametrize("text", ["0" * 2_000_000 + "x", "0" * 5000, "9" * 100_000, "1" * 64 + "e" * 64])
+def test_a_long_text_is_judged_at_once(text: str) -> None:
+    begun = time.perf_counter()
+    assert to_int(text) is None
+    assert to_float(text) is None
+    assert time.perf_counter() - begun < 0.1

@@ -5,7 +5,6 @@ import msgspec
 import pytest
 
 from app.domain.errors import ValidationError
-from app.domain.params import PARAMETERS
 from app.domain.task import Submission
 
 Parse = Callable[..., Submission]
@@ -14,20 +13,68 @@ BASE = {"model": "acestep-v15-base"}
 SILENT_FLAGS = {"use_cot_caption": False, "use_cot_language": False}
 
 
+# Written out from the documents of the contract: a default that drifts must not pass.
+DEFAULTS = {
+    "prompt": "",
+    "lyrics": "",
+    "thinking": False,
+    "sample_mode": False,
+    "sample_query": "",
+    "use_format": False,
+    "model": "acestep-v15-turbo",
+    "bpm": None,
+    "key_scale": "",
+    "time_signature": "",
+    "audio_duration": None,
+    "vocal_language": "en",
+    "vocal_language_explicit": False,
+    "inference_steps": 8,
+    "guidance_scale": 1.0,  # 7.0, but turbo models use none
+    "use_random_seed": True,
+    "seed": [None, None],
+    "batch_size": 2,
+    "audio_code_string": "",
+    "shift": 3.0,
+    "infer_method": "ode",
+    "timesteps": None,
+    "use_adg": False,
+    "cfg_interval_start": 0.0,
+    "cfg_interval_end": 1.0,
+    "audio_format": "mp3",
+    "use_tiled_decode": True,
+    "lm_model_path": "acestep-5Hz-lm-0.6B",
+    "lm_backend": "vllm",
+    "lm_temperature": 0.85,
+    "lm_cfg_scale": 2.5,
+    "lm_negative_prompt": "NO USER INPUT",
+    "lm_top_k": None,
+    "lm_top_p": 0.9,
+    "lm_repetition_penalty": 1.0,
+    "use_cot_caption": True,
+    "use_cot_language": True,
+    "constrained_decoding": True,
+    "constrained_decoding_debug": False,
+    "allow_lm_batch": True,
+    "is_format_caption": False,
+    "reference_audio_path": None,
+    "src_audio_path": None,
+    "task_type": "text2music",
+    "instruction": "",
+    "track_name": None,
+    "track_classes": None,
+    "repainting_start": 0.0,
+    "repainting_end": None,
+    "audio_cover_strength": 1.0,
+}
+
+
 def changes(submission: Submission) -> dict[str, tuple[Any, Any]]:
     return {a.field: (a.given, a.used) for a in submission.adjustments}
 
 
 def test_an_empty_body_gives_every_canonical_key_its_default(parse: Parse) -> None:
     submission = parse({})
-    decided = {
-        "model": "acestep-v15-turbo",
-        "seed": [None, None],
-        "guidance_scale": 1.0,
-        "lm_model_path": "acestep-5Hz-lm-0.6B",
-    }
-    defaults = {p.name: p.default for p in PARAMETERS} | decided
-    assert submission.params == defaults | {"vocal_language_explicit": False}
+    assert submission.params == DEFAULTS
     assert submission.adjustments == []
     assert (submission.priority, submission.labels, submission.webhook_url) == (0, {}, None)
     assert submission.requested_model is None
@@ -308,7 +355,7 @@ class TestLanguageModel:
         [
             ({"thinking": "YES"}, "thinking"),
             ({"sample_mode": True}, "sample_mode"),
-            ({"desc": "a song about rain"}, "sample_mode"),
+            ({"desc": "a song about rain"}, "sample_query"),
             ({"use_format": True}, "use_format"),
         ],
     )

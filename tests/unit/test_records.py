@@ -1,0 +1,132 @@
+"""Every parameter of the row reaches the engine, and every fact of the engine the row."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.db.tasks import ClaimedTask
+from app.domain.task import TaskId, TeamId
+from inference.request import GeneratedClip, GenerationRequest, GenerationResult, ItemSpec
+from workers.records import object_row, request_of, stored_result
+
+PARAMS: dict[str, Any] = {
+    "prompt": "a prompt",
+    "lyrics": "some words",
+    "vocal_language": "ko",
+    "bpm": 97,
+    "key_scale": "F# minor",
+    "time_signature": "6",
+    "instruction": "Do it:",
+    "seeds": [5, 6],
+    "lm_seed": 7,
+    "task_type": "text2music",
+    "audio_duration": 33.5,
+    "inference_steps": 13,
+    "guidance_scale": 4.5,
+    "shift": 2.5,
+    "infer_method": "sde",
+    "timesteps": [1.0, 0.5],
+    "use_adg": True,
+    "cfg_interval_start": 0.1,
+    "cfg_interval_end": 0.9,
+    "repainting_start": 1.5,
+    "repainting_end": 2.5,
+    "audio_cover_strength": 0.3,
+    "track_name": "drums",
+    "track_classes": ["bass", "drums"],
+    "use_tiled_decode": False,
+    "audio_format": "flac",
+}
+
+
+def a_claim(**changes: Any) -> ClaimedTask:
+    return ClaimedTask(
+        id=TaskId(UUID(int=1)),
+        team_id=TeamId(3),
+        attempt=2,
+        crashes=0,
+        kind="generate",
+        task_type="text2music",
+        model="acestep-v15-base",
+        params=PARAMS | changes,
+        inputs=[],
+    )
+
+
+def test_every_parameter_reaches_the_engine() -> None:
+    items = tuple(
+        ItemSpec(
+            prompt="a prompt",
+            lyrics="some words",
+            vocal_language="ko",
+            bpm=97,
+            keyscale="F# minor",
+            timesignature="6",
+            instruction="Do it:",
+            seed=seed,
+        )
+        for seed in (5, 6)
+    )
+    assert request_of(a_claim(), Path("/scratch")) == GenerationRequest(
+        model="acestep-v15-base",
+        task_type="text2music",
+        items=items,
+        duration=33.5,
+        steps=13,
+        guidance_scale=4.5,
+        shift=2.5,
+        infer_method="sde",
+        timesteps=(1.0, 0.5),
+        use_adg=True,
+        cfg_interval=(0.1, 0.9),
+        repaint_start=1.5,
+        repaint_end=2.5,
+        cover_strength=0.3,
+        track_name="drums",
+        track_classes=("bass", "drums"),
+        use_tiled_decode=False,
+        audio_format="flac",
+        scratch_dir="/scratch",
+    )
+
+
+def test_nothing_known_about_the_length_means_a_minute() -> None:
+    assert request_of(a_claim(audio_duration=None), Path("/s")).duration == 60.0
+
+
+@pytest.mark.parametrize("lyrics", ["", "[inst]", " [Instrumental] ", "[INSTRUMENTAL]"])
+def test_the_spellings_of_instrumental_are_one(lyrics: str) -> None:
+    assert request_of(a_claim(lyrics=lyrics), Path("/s")).items[0].lyrics == "[Instrumental]"
+
+
+def test_the_row_keeps_what_the_engine_told() -> None:
+    clip = GeneratedClip(
+        index=1,
+        path="/scratch/1.flac",
+        format="flac",
+        size_bytes=10,
+        sha256="ab",
+        sample_rate=48000,
+        channels=2,
+        duration=33.48,
+        seed=6,
+        peak=0.5,
+        silent=True,
+    )
+    audit = {"model": "acestep-v15-base", "revision": "r", "files": {"b": "2", "a": "1"}}
+    result = GenerationResult(clips=(clip,), audit=audit, seconds={"diffusing": 1.0}, effective={"steps": 13})
+    stored = stored_result(a_claim(), result)
+    assert (
+        stored["items"][0] | {"bpm": 97, "keyscale": "F# minor", "seed": 6, "silent": True}
+        == stored["items"][0]
+    )
+    assert stored["dit_model"]["name"] == "acestep-v15-base"
+    lines = b"1  a\n2  b\n"
+    assert stored["dit_model"]["sha256"] == hashlib.sha256(lines).hexdigest()
+    row = object_row(a_claim(), clip)
+    assert row["storage_key"] == f"o/3/{UUID(int=1)}/2/1.flac"
+    columns = {"item": 1, "seed": 6, "bytes": 10, "sha256": "ab", "duration_s": 33.48}
+    assert columns.items() <= row.items()
