@@ -24,12 +24,21 @@ CLAIM_ANSWER_S = 20.0
 class Lifecycle:
     """Moves of one worker's tasks. Every method may be repeated: a late or doubled call changes nothing."""
 
-    def __init__(self, database: Database, *, worker_id: UUID, lease_s: float, max_crashes: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        worker_id: UUID,
+        lease_s: float,
+        max_crashes: int,
+        retention_days: int | None = None,
+    ) -> None:
         self._database = database
         self._worker_id = worker_id
         self._actor = Actor(kind="worker", id=str(worker_id))
         self._lease_s = lease_s
         self._max_crashes = max_crashes
+        self._retention_days = retention_days
 
     async def claim(self, models: Sequence[str], kinds: Sequence[str] = ("generate",)) -> ClaimedTask | None:
         """Take the best eligible task, or None if there is none.
@@ -76,6 +85,7 @@ class Lifecycle:
                     result=result,
                     clips=clips,
                     gpu_seconds=gpu_seconds,
+                    retention_days=self._retention_days,
                 )
 
         return await self._applied(finish, task, TaskStatus.SUCCEEDED)

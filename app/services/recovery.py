@@ -17,6 +17,8 @@ SWEEP_EVERY_S = 5.0
 CORRECT_EVERY_S = 60.0
 ORPHANS_EVERY_S = 3600.0
 ORPHAN_AGE_S = 3600.0
+AUDIO_PREFIXES = ("o/", "i/")
+EXPIRED_AT_ONCE = 100
 RING_AGAIN_AFTER_S = 2.0
 
 SWEEPER = Actor(kind="sweeper")
@@ -42,6 +44,7 @@ class Recovery:
             await asyncio.sleep(every_s * random.uniform(0.8, 1.2))
             try:
                 await self.sweep()
+                await self.expire_audio()
                 if loop.time() >= correct_at:
                     correct_at = loop.time() + CORRECT_EVERY_S
                     await self.correct_counters()
@@ -83,18 +86,36 @@ class Recovery:
         if wrong:
             log.error("running counters were wrong", extra={"teams": wrong})
 
+    async def expire_audio(self) -> int:
+        """Remove audio whose retention is over; returns how much.
+
+        An object that cannot be deleted now has no live row any more, so that it is an orphan.
+        """
+        if self._store is None:
+            return 0
+        async with self._database.autocommit() as work:
+            keys = await work.objects.expire(most=EXPIRED_AT_ONCE)
+        for key in keys:
+            await self._store.delete(key)
+        if keys:
+            log.info("removed expired audio", extra={"count": len(keys)})
+        return len(keys)
+
     async def remove_orphans(self, *, older_than_s: float = ORPHAN_AGE_S) -> int:
-        """Delete stored outputs that no row names; returns how many.
+        """Delete stored audio that no row names; returns how many.
 
         Args:
             older_than_s: younger objects may belong to an attempt that has not committed yet.
         """
+        return sum([await self._remove_orphans(prefix, older_than_s) for prefix in AUDIO_PREFIXES])
+
+    async def _remove_orphans(self, prefix: str, older_than_s: float) -> int:
         if self._store is None:
             return 0
         limit = datetime.now(UTC) - timedelta(seconds=older_than_s)
         removed = 0
         batch: list[str] = []
-        async for item in self._store.list("o/"):
+        async for item in self._store.list(prefix):
             if item.modified_at <= limit:
                 batch.append(item.key)
             if len(batch) >= 500:
