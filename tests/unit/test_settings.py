@@ -37,6 +37,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
         ("ACESTEP_LM_BACKEND", "onnx"),
         ("ACESTEP_TASK_TIMEOUT", "0"),
         ("ACESTEP_MODEL_ALIASES", "no-mapping"),
+        ("ACESTEP_INPUT_DIRS", "/inputs,relative"),
     ],
 )
 def test_a_wrong_value_stops_with_its_name(
@@ -45,6 +46,11 @@ def test_a_wrong_value_stops_with_its_name(
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigurationError, match=variable):
         load()
+
+
+def test_input_folders_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACESTEP_INPUT_DIRS", "/inputs, /more inputs,")
+    assert load().input_folders == (Path("/inputs"), Path("/more inputs"))
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
