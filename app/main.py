@@ -1,9 +1,12 @@
 """Composition root of the API process: settings to services to the HTTP application."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
+from uuid import uuid4
 
 from litestar import Litestar
 
@@ -20,8 +23,10 @@ from app.services.query import Query
 from app.services.recovery import Recovery
 from app.services.stats import Stats
 from app.services.submit import Submit
+from app.services.uploads import Uploads
 from app.settings import Settings
 from app.storage.choose import choose_store
+from app.storage.scratch import make_scratch
 
 
 async def build(settings: Settings, *, database_url: str, redis_url: str, pepper: bytes) -> Litestar:
@@ -34,7 +39,9 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
     doorbell = ArqDoorbell(redis_url)
     async with database.autocommit() as work:
         default_team = await work.keys.default_team()
-    services = _services(settings, database, doorbell)
+    spool_dir = settings.tmpdir / "uploads" / f"{os.getpid()}-{uuid4().hex}"
+    await asyncio.to_thread(make_scratch, spool_dir)
+    services = _services(settings, database, doorbell, spool_dir)
     config = HttpConfig(
         bootstrap_key=settings.api_key.get_secret_value() or None,
         key_pepper=pepper,
@@ -42,6 +49,10 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         cors_origins=tuple(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
         public_audio=settings.public_audio,
         max_body_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+        max_form_bytes=settings.max_form_bytes,
+        max_form_parts=settings.max_form_parts,
+        spool_dir=spool_dir,
         max_query_ids=settings.max_query_ids,
         env=settings.env,
         release=version("acestep-service"),
@@ -51,7 +62,8 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
     return create_app(services, config, lifespan=[_lifespan(database, doorbell, recovery)])
 
 
-def _services(settings: Settings, database: Database, doorbell: ArqDoorbell) -> Services:
+def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spool_dir: Path) -> Services:
+    store = choose_store(**settings.store)
     models = Models(
         database,
         configured=settings.models,
@@ -68,9 +80,23 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell) -> 
     )
     keys = Keys(database)
     return Services(
-        submit=Submit(database, doorbell, queue_limit=settings.queue_limit, ageing_s=settings.priority_aging),
+        submit=Submit(
+            database,
+            doorbell,
+            Uploads(
+                database,
+                store,
+                spool_dir=spool_dir,
+                input_dirs=settings.input_folders,
+                max_bytes=settings.max_upload_bytes,
+                max_seconds=settings.max_input_seconds,
+            ),
+            queue_limit=settings.queue_limit,
+            ageing_s=settings.priority_aging,
+            retention_days=settings.audio_retention_days,
+        ),
         query=Query(database),
-        audio=Audio(database, choose_store(**settings.store)),
+        audio=Audio(database, store),
         stats=Stats(
             database,
             queue_limit=settings.queue_limit,

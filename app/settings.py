@@ -165,6 +165,11 @@ class Settings(BaseSettings):
         return {name.strip(): used.strip() for name, used in pairs}
 
     @property
+    def input_folders(self) -> tuple[Path, ...]:
+        """Folders below which clients may name files of this machine."""
+        return tuple(Path(folder.strip()) for folder in self.input_dirs.split(",") if folder.strip())
+
+    @property
     def store(self) -> dict[str, Any]:
         """Arguments of `choose_store`."""
         return {
@@ -213,6 +218,8 @@ def load(**overrides: Any) -> Settings:
     _check_urls(settings)
     if any("=" not in pair for pair in settings.model_aliases.split(",") if pair.strip()):
         raise ConfigurationError("ACESTEP_MODEL_ALIASES: expected other-name=offered-name,…")
+    if not all(folder.is_absolute() for folder in settings.input_folders):
+        raise ConfigurationError("ACESTEP_INPUT_DIRS: expected absolute folders, separated by commas")
     return settings
 
 

@@ -1,5 +1,6 @@
 """Rows that tests begin with."""
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +9,8 @@ import asyncpg
 from app.db.engine import Database
 from app.db.tasks import ClaimedTask, NewTask
 from app.domain.task import TaskId, TeamId
+from app.services.uploads import Uploads
+from app.storage.folder import FolderStore
 
 MODEL = "acestep-tiny-random"
 WORKER = uuid4()
@@ -82,3 +85,15 @@ async def a_team(url: str, name: str, **limits: Any) -> TeamId:
     finally:
         await connection.close()
     return TeamId(team_id)
+
+
+def uploads_below(folder: Path, db: Database, *, max_bytes: int = 1_000_000) -> Uploads:
+    """Inputs of tasks, stored below a folder; files of `inputs` there may be named by their path."""
+    return Uploads(
+        db,
+        FolderStore(folder / "objects"),
+        spool_dir=folder / "spool",
+        input_dirs=[folder / "inputs"],
+        max_bytes=max_bytes,
+        max_seconds=600,
+    )

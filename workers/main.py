@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +20,7 @@ from app.services.lifecycle import Lifecycle
 from app.services.recovery import Recovery
 from app.settings import Settings
 from app.storage.choose import choose_store
+from app.storage.scratch import make_scratch
 from inference.request import EngineOptions
 from workers.bell import Bell
 from workers.generate import Generate, Limits
@@ -60,6 +60,7 @@ class WorkerProcess:
             worker_id=worker_id,
             lease_s=settings.lease_seconds,
             max_crashes=settings.max_attempts,
+            retention_days=settings.audio_retention_days,
         )
         self._store = store = choose_store(**settings.store)
         self._heartbeat = Heartbeat(
@@ -104,7 +105,7 @@ class WorkerProcess:
         Raises:
             ChildDied, JobFailed: a child could not start (a missing model, say); the text says what to do.
         """
-        await asyncio.to_thread(_make_scratch, self._scratch)
+        await asyncio.to_thread(make_scratch, self._scratch)
         await self._store.health()
         await self._doorbell.start()
         await self._fleet.report()
@@ -192,28 +193,6 @@ def _slot_options(settings: Settings) -> SlotOptions:
             models=settings.models, models_dir=str(settings.data_dir / "models"), device=settings.device
         ),
     )
-
-
-def _make_scratch(own: Path) -> None:
-    """Make this process's scratch folder and remove those of processes that are gone."""
-    own.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in own.parent.iterdir():
-        pid = folder.name.split("-", 1)[0]
-        if folder == own or not pid.isdecimal():
-            continue
-        # In containers a new process often has the pid of the one before.
-        if int(pid) == os.getpid() or not _is_alive(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 async def run(settings: Settings, *, database_url: str, redis_url: str) -> None:

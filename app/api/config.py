@@ -1,6 +1,8 @@
 """What the HTTP edge is told at start."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
 
 from app.domain.task import TeamId
 
@@ -15,6 +17,7 @@ class HttpConfig:
         key_pepper: secret of the stored key digests.
         cors_origins: allowed origins; `*` = any.
         public_audio: clips can be fetched without a key.
+        spool_dir: scratch folder of uploads while they come in.
         env: name of the environment, shown in results.
         record_client: keep address and user agent with each task.
         query_patience_s: how long a poll waits for a lost database.
@@ -26,6 +29,10 @@ class HttpConfig:
     cors_origins: tuple[str, ...] = ("*",)
     public_audio: bool = False
     max_body_bytes: int = 2 * 1024 * 1024
+    max_upload_bytes: int = 256 * 1024 * 1024
+    max_form_bytes: int = 520 * 1024 * 1024
+    max_form_parts: int = 200
+    spool_dir: Path = Path(gettempdir()) / "acestep-uploads"
     max_query_ids: int = 1000
     env: str = "development"
     release: str = "0.0.0"

@@ -1,14 +1,19 @@
 """POST /release_task: accept a generation."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from litestar import Response, post
 
 from app.api.body import read_body
 from app.api.context import HttpRequest, context_of, request_id_of
 from app.api.envelope import success
+from app.api.form_data import Incoming
+from app.domain.aliases import TOKEN_FIELD
 from app.domain.keys import Scope
 from app.domain.submission import parse_submission
+from app.domain.task import Caller
+from app.storage.spool import open_spool
 
 _MAX_AGENT_CHARS = 256
 
@@ -17,21 +22,37 @@ _MAX_AGENT_CHARS = 256
 async def release_task(request: HttpRequest) -> Response[bytes]:
     """Store a task and answer after the commit."""
     context = context_of(request)
-    body = await read_body(request, max_bytes=context.config.max_body_bytes)
-    authorization = request.headers.get("authorization")
-    caller = await context.auth.by_body(body.fields, authorization, Scope.TASKS_WRITE)
-    submission = parse_submission(
-        body.fields, content_type=body.content_type, offers=await context.services.offers()
-    )
-    accepted = await context.services.submit(
-        caller,
-        submission,
-        request_id=request_id_of(request),
-        client=_client(request) if context.config.record_client else None,
-    )
+    config = context.config
+    async with open_spool(config.spool_dir) as spool:
+        incoming = Incoming(
+            spool=spool,
+            identify=lambda token: _caller(request, {TOKEN_FIELD: token}),
+            max_bytes=config.max_form_bytes,
+            max_file_bytes=config.max_upload_bytes,
+        )
+        body = await read_body(request, max_bytes=config.max_body_bytes, incoming=incoming)
+        caller = await _caller(request, body.fields)
+        submission = parse_submission(
+            body.fields,
+            content_type=body.content_type,
+            offers=await context.services.offers(),
+            uploaded=body.files.keys(),
+        )
+        accepted = await context.services.submit(
+            caller,
+            submission,
+            request_id=request_id_of(request),
+            client=_client(request) if config.record_client else None,
+            files=body.files,
+        )
     return success(
         {"task_id": str(accepted.task_id), "status": "queued", "queue_position": accepted.queue_position}
     )
+
+
+async def _caller(request: HttpRequest, fields: Mapping[str, Any]) -> Caller:
+    authorization = request.headers.get("authorization")
+    return await context_of(request).auth.by_body(fields, authorization, Scope.TASKS_WRITE)
 
 
 def _client(request: HttpRequest) -> Mapping[str, str]:

@@ -14,7 +14,9 @@ SELECT p.submit_position FROM task_params p JOIN tasks t ON t.seq = p.task_seq W
 """)
 
 # clock_timestamp, not now(): inside the gate the order of commits is the order of these times.
-INSERT = text("""
+_EXPIRES = "now() + make_interval(days => coalesce(teams.audio_retention_days, CAST(:retention_days AS int)))"
+
+INSERT = text(f"""
 WITH task AS (
     INSERT INTO tasks (id, team_id, api_key_id, request_id, kind, task_type, lane, priority,
                        requested_model, model, created_at, run_after, queue_rank)
@@ -27,18 +29,27 @@ WITH task AS (
     ON CONFLICT (id) DO NOTHING
     RETURNING seq, team_id
 ), params AS (
-    INSERT INTO task_params (task_seq, request, content_type, params, adjustments, labels, client,
+    INSERT INTO task_params (task_seq, request, content_type, params, adjustments, inputs, labels, client,
                              webhook_url, submit_position)
     SELECT seq, CAST(:request AS jsonb), :content_type, CAST(:params AS jsonb),
-           CAST(:adjustments AS jsonb), CAST(:labels AS jsonb), CAST(:client AS jsonb), :webhook_url,
-           CAST(:position AS int)
+           CAST(:adjustments AS jsonb), CAST(:inputs AS jsonb), CAST(:labels AS jsonb),
+           CAST(:client AS jsonb), :webhook_url, CAST(:position AS int)
     FROM task
+), stored AS (
+    INSERT INTO objects (task_seq, team_id, role, public_key, storage_key, ext, mime, bytes, sha256,
+                         duration_s, sample_rate, expires_at)
+    SELECT task.seq, task.team_id, 'input', i.public_key, i.storage_key, i.ext, i.mime, i.bytes, i.sha256,
+           i.duration_s, i.sample_rate, {_EXPIRES}
+    FROM task JOIN teams ON teams.id = task.team_id,
+         jsonb_to_recordset(CAST(:objects AS jsonb)) AS i(
+            public_key text, storage_key text, ext text, mime text, bytes bigint, sha256 text,
+            duration_s float8, sample_rate int)
 )
 INSERT INTO task_events (task_seq, team_id, event, actor_kind, actor_id, data)
 SELECT seq, team_id, 'queued', 'client', CAST(CAST(:api_key_id AS bigint) AS text),
        jsonb_build_object('position', CAST(:position AS int))
 FROM task
-""")
+""")  # noqa: S608 - parts of this file only
 
 _ELIGIBLE_TASK = """
 q.status = 'queued' AND q.run_after <= now()
@@ -191,18 +202,18 @@ SUCCEED = _settle(
     f"{_MINE} AND cancel_requested_at IS NULL",
     f"status = 'succeeded', progress = 1, stage = 'succeeded', result = CAST(:result AS jsonb), "
     f"{_ENDED}, {_GPU}",
-    more="""
+    more=f"""
 , stored AS (
     INSERT INTO objects (task_seq, team_id, role, attempt, item, public_key, storage_key, ext, mime, bytes,
                          sha256, duration_s, sample_rate, seed, expires_at)
     SELECT done.seq, done.team_id, 'output', done.attempt, c.item, c.public_key, c.storage_key, c.ext,
            c.mime, c.bytes, c.sha256, c.duration_s, c.sample_rate, c.seed,
-           now() + make_interval(days => teams.audio_retention_days)
+           {_EXPIRES}
     FROM done JOIN teams ON teams.id = done.team_id,
          jsonb_to_recordset(CAST(:clips AS jsonb)) AS c(
             item smallint, public_key text, storage_key text, ext text, mime text, bytes bigint,
             sha256 text, duration_s float8, sample_rate int, seed bigint)
-)""",
+)""",  # noqa: S608
 )
 
 _ASKED = "t.cancel_requested_at IS NOT NULL"

@@ -15,6 +15,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db import task_statements as sql
+from app.domain.inputs import TaskInput
 from app.domain.task import TaskId, TaskStatus, TeamId
 
 # Transaction-scoped lock under which waiting tasks are counted and one more is inserted.
@@ -23,7 +24,10 @@ QUEUE_GATE_KEY = 0x0ACE57E0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """A task to insert; times and numbers are given by the database."""
+    """A task to insert; times and numbers are given by the database.
+
+    `objects` has the column values of inputs that are new in the store.
+    """
 
     id: TaskId
     team_id: TeamId
@@ -39,6 +43,8 @@ class NewTask:
     content_type: str
     params: Mapping[str, Any]
     adjustments: Sequence[Any] = ()
+    inputs: Sequence[TaskInput] = ()
+    objects: Sequence[Mapping[str, Any]] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     client: Mapping[str, str] | None = None
     webhook_url: str | None = None
@@ -113,12 +119,15 @@ class Tasks:
         position: int | None = await self._connection.scalar(sql.POSITION_AT_SUBMIT, {"id": task_id})
         return position
 
-    async def insert(self, task: NewTask, *, position: int, ageing_s: float) -> None:
+    async def insert(
+        self, task: NewTask, *, position: int, ageing_s: float, retention_days: int | None = None
+    ) -> None:
         """Store a queued task with its parameters and its first event; a repeated id changes nothing.
 
         Args:
             position: 1-based place among the waiting tasks, counted under the gate.
             ageing_s: seconds of waiting that weigh as much as one step of priority.
+            retention_days: how long inputs are kept where the team says nothing; None = for ever.
         """
         await self._connection.execute(
             sql.INSERT,
@@ -137,6 +146,9 @@ class Tasks:
                 "content_type": task.content_type,
                 "params": _json(task.params),
                 "adjustments": _json(task.adjustments),
+                "inputs": _json(task.inputs),
+                "objects": _json(task.objects),
+                "retention_days": retention_days,
                 "labels": _json(task.labels),
                 "client": None if task.client is None else _json(task.client),
                 "webhook_url": task.webhook_url,
@@ -210,11 +222,13 @@ class Tasks:
         result: Mapping[str, Any],
         clips: Sequence[Mapping[str, Any]],
         gpu_seconds: float,
+        retention_days: int | None = None,
     ) -> bool:
         """Finish a task that is mine and not asked to stop, with its stored clips.
 
         Args:
             clips: column values of `objects`, one mapping per output.
+            retention_days: how long they are kept where the team says nothing; None = for ever.
 
         Returns:
             False if it is no longer mine, or a cancel came first.
@@ -229,6 +243,7 @@ class Tasks:
             gpu_seconds=gpu_seconds,
             audio_seconds=float(sum(clip["duration_s"] for clip in clips)),
             stored_bytes=sum(clip["bytes"] for clip in clips),
+            retention_days=retention_days,
         )
         return bool(settled)
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.domain.errors import ValidationError
+from app.domain.inputs import Role
 from app.domain.wire_json import decode_json
 
 ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -57,6 +58,11 @@ ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 TOKEN_FIELD = "ai_token"  # noqa: S105 - the name of the field, not a secret
 """Where a client may put its key in a body; never stored and never read from a carrier."""
+
+FILE_FIELDS: Mapping[Role, tuple[str, str]] = MappingProxyType(
+    {Role.REFERENCE: ("ref_audio", "reference_audio"), Role.SOURCE: ("ctx_audio", "src_audio")}
+)
+"""Names of file parts, in the order in which they are tried."""
 
 _CARRIERS = ("metas", "meta", "metadata", "user_metadata", "userMetadata")
 

@@ -1,11 +1,12 @@
 """What the parameters mean together: rules over a whole request, each of them one function."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.domain import coerce
 from app.domain.draft import Draft
 from app.domain.errors import ValidationError
+from app.domain.inputs import PATH_PARAMETERS, Role, parse_audio_path
 from app.domain.offers import ModelOffer, Offers
 from app.domain.params import BASE_ONLY_TASKS, VOCAL_LANGUAGES
 
@@ -29,8 +30,11 @@ def choose_model(given: Any, offers: Offers) -> tuple[str | None, ModelOffer]:
     raise ValidationError(f"model {asked[:100] or 'default'} is not available; available: {available}")
 
 
-def apply_rules(draft: Draft, model: ModelOffer, offers: Offers) -> None:
+def apply_rules(draft: Draft, model: ModelOffer, offers: Offers, uploaded: Collection[Role]) -> None:
     """Settle the values of a draft that depend on each other.
+
+    Args:
+        uploaded: inputs that came as files.
 
     Raises:
         ValidationError: a combination that cannot run.
@@ -39,21 +43,10 @@ def apply_rules(draft: Draft, model: ModelOffer, offers: Offers) -> None:
     _settle_seeds(draft)
     _settle_metadata(draft)
     _settle_schedule(draft)
-    _settle_inputs(draft)
+    _settle_inputs(draft, uploaded)
     _settle_codes(draft, offers)
-    _settle_task(draft, model)
+    _settle_task(draft, model, has_source=Role.SOURCE in uploaded)
     _settle_language_model(draft, offers)
-
-
-def resolve_audio_path(path: str | None) -> str | None:
-    """Return the input that a client's path stands for; inputs are not offered yet.
-
-    Raises:
-        ValidationError: any path; one text for missing, foreign and forbidden.
-    """
-    if path is None:
-        return None
-    raise ValidationError("audio path not available")
 
 
 def _settle_model_family(draft: Draft, model: ModelOffer) -> None:
@@ -111,9 +104,15 @@ def _settle_schedule(draft: Draft) -> None:
         draft.values["inference_steps"] = len(steps)
 
 
-def _settle_inputs(draft: Draft) -> None:
-    for name in ("reference_audio_path", "src_audio_path"):
-        draft.values[name] = resolve_audio_path(draft[name])
+def _settle_inputs(draft: Draft, uploaded: Collection[Role]) -> None:
+    for role, name in PATH_PARAMETERS.items():
+        path = draft[name]
+        if path is None:
+            continue
+        if role in uploaded:
+            draft.change(name, None, "the uploaded file is used")
+        else:
+            parse_audio_path(path)  # what it names is looked up at submission
 
 
 def _settle_codes(draft: Draft, offers: Offers) -> None:
@@ -133,7 +132,7 @@ def _settle_codes(draft: Draft, offers: Offers) -> None:
         raise ValidationError("audio_code_string cannot be used by this release; leave it out")
 
 
-def _settle_task(draft: Draft, model: ModelOffer) -> None:
+def _settle_task(draft: Draft, model: ModelOffer, *, has_source: bool) -> None:
     task = draft["task_type"]
     if task in BASE_ONLY_TASKS and model.category != "base":
         raise ValidationError(f"task_type {task} needs a base model; {model.name} is {model.category}")
@@ -142,7 +141,7 @@ def _settle_task(draft: Draft, model: ModelOffer) -> None:
     if task == "text2music":
         return
     has_codes = task == "cover" and bool(draft["audio_code_string"])
-    if draft["src_audio_path"] is None and not has_codes:
+    if not (has_source or has_codes or draft["src_audio_path"] is not None):
         raise ValidationError(f"task_type {task} needs a source audio")
 
 

@@ -1,11 +1,12 @@
 """From the body of `/release_task` to a `Submission`: look up, read, judge."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.domain.aliases import TOKEN_FIELD, Sources
 from app.domain.controls import parse_labels, parse_priority, parse_webhook_url
 from app.domain.draft import Draft
+from app.domain.inputs import Role
 from app.domain.offers import Offers
 from app.domain.params import PARAMETERS
 from app.domain.reading import Reader
@@ -15,15 +16,18 @@ from app.domain.task import Submission
 _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
-def parse_submission(body: Mapping[str, Any], *, content_type: str, offers: Offers) -> Submission:
+def parse_submission(
+    body: Mapping[str, Any], *, content_type: str, offers: Offers, uploaded: Collection[Role] = ()
+) -> Submission:
     """Read a request leniently in numbers and strictly in choices.
 
     Besides the canonical parameters, `params` holds `vocal_language_explicit`; `seed` is the wish, one
-    number or None per clip, for `seeds.draw`.
+    number or None per clip, for `seeds.draw`; the paths of inputs are wishes, not yet looked up.
 
     Args:
         body: decoded object of the request, without files.
         content_type: as received; in forms the text `null` is an absent number.
+        uploaded: inputs that came as files; they win over paths.
 
     Raises:
         ValidationError: a wrong choice, a too long text, or a combination that cannot run.
@@ -34,7 +38,7 @@ def parse_submission(body: Mapping[str, Any], *, content_type: str, offers: Offe
     for parameter in PARAMETERS:
         draft.values[parameter.name] = reader.read(parameter)
     draft.values["model"] = model.name
-    apply_rules(draft, model, offers)
+    apply_rules(draft, model, offers, uploaded)
     priority, note = parse_priority(body.get("priority"), max_priority=offers.max_priority)
     return Submission(
         request={key: value for key, value in body.items() if key != TOKEN_FIELD},

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from app.domain.inputs import ReceivedFile, Role
 from app.domain.offers import Offers
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
 
@@ -69,11 +70,18 @@ class Submit(Protocol):
     """Stores a task and answers after the commit."""
 
     async def __call__(
-        self, caller: Caller, submission: Submission, *, request_id: str, client: Mapping[str, str] | None
+        self,
+        caller: Caller,
+        submission: Submission,
+        *,
+        request_id: str,
+        client: Mapping[str, str] | None,
+        files: Mapping[Role, ReceivedFile],
     ) -> Accepted:
-        """Insert the task.
+        """Insert the task with its inputs.
 
         Raises:
+            ValidationError: an input that cannot be used.
             QueueFullError: no room; nothing was stored.
         """
 

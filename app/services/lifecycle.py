@@ -26,7 +26,14 @@ class Lifecycle:
     """Moves of one worker's tasks. Every method may be repeated: a late or doubled call changes nothing."""
 
     def __init__(
-        self, database: Database, doorbell: Doorbell, *, worker_id: UUID, lease_s: float, max_crashes: int
+        self,
+        database: Database,
+        doorbell: Doorbell,
+        *,
+        worker_id: UUID,
+        lease_s: float,
+        max_crashes: int,
+        retention_days: int | None = None,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
@@ -34,6 +41,7 @@ class Lifecycle:
         self._actor = Actor(kind="worker", id=str(worker_id))
         self._lease_s = lease_s
         self._max_crashes = max_crashes
+        self._retention_days = retention_days
 
     async def claim(self, models: Sequence[str], kinds: Sequence[str] = ("generate",)) -> ClaimedTask | None:
         """Take the best eligible task, or None if there is none.
@@ -80,6 +88,7 @@ class Lifecycle:
                     result=result,
                     clips=clips,
                     gpu_seconds=gpu_seconds,
+                    retention_days=self._retention_days,
                 )
 
         return await self._applied(finish, task, TaskStatus.SUCCEEDED)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,6 +20,8 @@ SWEEP_EVERY_S = 5.0
 CORRECT_EVERY_S = 60.0
 ORPHANS_EVERY_S = 3600.0
 ORPHAN_AGE_S = 3600.0
+ORPHANS_AT_ONCE = 500
+EXPIRED_AT_ONCE = 100
 RING_AGAIN_AFTER_S = 2.0
 
 SWEEPER = Actor(kind="sweeper")
@@ -52,6 +54,7 @@ class Recovery:
             await asyncio.sleep(every_s * random.uniform(0.8, 1.2))
             try:
                 await self.sweep()
+                await self.expire_audio()
                 if loop.time() >= correct_at:
                     correct_at = loop.time() + CORRECT_EVERY_S
                     await self.correct_counters()
@@ -107,36 +110,63 @@ class Recovery:
         if wrong:
             log.error("running counters were wrong", extra={"teams": wrong})
 
+    async def expire_audio(self) -> int:
+        """Remove audio whose retention is over; returns how much.
+
+        An object that cannot be deleted now has no live row any more, so that it is an orphan.
+        """
+        if self._store is None:
+            return 0
+        async with self._database.autocommit() as work:
+            keys = await work.objects.expire(most=EXPIRED_AT_ONCE)
+        for key in keys:
+            await self._store.delete(key)
+        if keys:
+            log.info("removed expired audio", extra={"count": len(keys)})
+        return len(keys)
+
     async def remove_orphans(self, *, older_than_s: float = ORPHAN_AGE_S) -> int:
-        """Delete outputs of this database's tasks that no row names; returns how many.
+        """Delete stored audio of this database that no row names; returns how much.
 
         Args:
             older_than_s: spares objects that are still being worked with, by the clock of this machine.
         """
         if self._store is None:
             return 0
-        limit = datetime.now(UTC) - timedelta(seconds=older_than_s)
+        async with self._database.autocommit() as work:
+            installation = await work.objects.installation()
         removed = 0
-        batch: list[OutputKey] = []
-        async for item in self._store.list("o/"):
-            output = _output_key(item.key)
-            if output is not None and item.modified_at <= limit:
-                batch.append(output)
-            if len(batch) >= 500:
-                removed += await self._remove_orphans_of(batch)
-                batch = []
-        removed += await self._remove_orphans_of(batch)
+        for prefix in ("o/", f"i/{installation}/"):
+            async for batch in self._old_keys(self._store, prefix, older_than_s):
+                removed += await self._remove_orphans_of(self._store, batch)
         if removed:
             log.info("removed orphan objects", extra={"count": removed})
         return removed
 
-    async def _remove_orphans_of(self, outputs: list[OutputKey]) -> int:
-        if not outputs or self._store is None:
-            return 0
+    async def _old_keys(
+        self, store: ObjectStore, prefix: str, older_than_s: float
+    ) -> AsyncIterator[list[str]]:
+        """Yield storage keys below a prefix in portions."""
+        limit = datetime.now(UTC) - timedelta(seconds=older_than_s)
+        batch: list[str] = []
+        async for item in store.list(prefix):
+            if item.modified_at <= limit:
+                batch.append(item.key)
+            if len(batch) >= ORPHANS_AT_ONCE:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    async def _remove_orphans_of(self, store: ObjectStore, keys: Sequence[str]) -> int:
         async with self._database.autocommit() as work:
-            orphans = await work.objects.orphans(outputs)
+            if keys[0].startswith("o/"):
+                outputs = [output for key in keys if (output := _output_key(key)) is not None]
+                orphans = await work.objects.orphan_outputs(outputs)
+            else:
+                orphans = await work.objects.orphan_inputs(keys)
         for key in orphans:
-            await self._store.delete(key)
+            await store.delete(key)
         return len(orphans)
 
     def _tell(self, lost: list[Settled]) -> None:

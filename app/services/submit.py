@@ -1,14 +1,17 @@
 """Accepts a task: seeds drawn once, queue limit and row in one transaction, bell after the commit."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from uuid import uuid4
 
 from app.db.engine import Database, retrying
 from app.db.tasks import NewTask
 from app.domain import seeds
-from app.domain.errors import QueueFullError
+from app.domain.errors import DatabaseUnavailableError, QueueFullError
+from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role
 from app.domain.ports import Doorbell, Ping
 from app.domain.task import Accepted, Caller, Submission, TaskId
+from app.services.uploads import Taken, Uploads
 
 # How long a submission may wait for a database that restarts before the client is told to come back.
 RETRY_LIMIT_S = 3.0
@@ -19,9 +22,18 @@ class Submit:
     """The use case behind `/release_task`."""
 
     def __init__(
-        self, database: Database, doorbell: Doorbell, *, queue_limit: int | None, ageing_s: float
+        self,
+        database: Database,
+        doorbell: Doorbell,
+        uploads: Uploads,
+        *,
+        queue_limit: int | None,
+        ageing_s: float,
+        retention_days: int | None = None,
     ) -> None:
         self._database = database
+        self._uploads = uploads
+        self._retention_days = retention_days
         self._doorbell = doorbell
         self._queue_limit = queue_limit
         self._ageing_s = ageing_s
@@ -33,15 +45,24 @@ class Submit:
         *,
         request_id: str,
         client: Mapping[str, str] | None,
+        files: Mapping[Role, ReceivedFile] = MappingProxyType({}),
     ) -> Accepted:
-        """Store the task and wake a worker.
+        """Store inputs and task, and wake a worker.
 
         Raises:
+            ValidationError: an input that cannot be used.
             QueueFullError: as many tasks wait as may; nothing was stored.
             DatabaseUnavailableError: nothing is known to be stored.
         """
-        task = self._new_task(caller, submission, request_id=request_id, client=client)
-        position = await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
+        taken = await self._uploads.take(caller.team_id, submission.params, files)
+        task = self._new_task(caller, submission, taken, request_id=request_id, client=client)
+        try:
+            position = await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
+        except DatabaseUnavailableError:
+            raise  # the row may have been committed: inputs without one are left to the orphan sweep
+        except Exception:
+            await self._uploads.discard(taken)
+            raise
         self._doorbell.ring([Ping(task.id, 0)])
         return Accepted(task_id=task.id, queue_position=position)
 
@@ -49,11 +70,13 @@ class Submit:
         self,
         caller: Caller,
         submission: Submission,
+        taken: Taken,
         *,
         request_id: str,
         client: Mapping[str, str] | None,
     ) -> NewTask:
-        params = dict(submission.params)
+        paths = {PATH_PARAMETERS[item.role]: item.path for item in taken.inputs}
+        params = {**submission.params, **paths}
         drawn, lm_seed = seeds.draw(
             params["seed"], params["batch_size"], use_random=params["use_random_seed"]
         )
@@ -70,6 +93,8 @@ class Submit:
             content_type=submission.content_type,
             params={**params, "seeds": drawn, "lm_seed": lm_seed},
             adjustments=list(submission.adjustments),
+            inputs=taken.inputs,
+            objects=taken.objects,
             labels=submission.labels,
             client=client,
             webhook_url=submission.webhook_url,
@@ -84,7 +109,12 @@ class Submit:
             waiting, of_team, team_limit = await work.tasks.count_waiting(task.team_id)
             _check("queue is full", waiting, self._queue_limit)
             _check("the team's queue is full", of_team, team_limit)
-            await work.tasks.insert(task, position=waiting + 1, ageing_s=self._ageing_s)
+            await work.tasks.insert(
+                task,
+                position=waiting + 1,
+                ageing_s=self._ageing_s,
+                retention_days=self._retention_days,
+            )
             return waiting + 1
 
 

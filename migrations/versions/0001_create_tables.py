@@ -413,6 +413,8 @@ def upgrade() -> None:
         "WITH team AS (INSERT INTO teams (name) VALUES ('default') RETURNING id) "
         "INSERT INTO team_state (team_id) SELECT id FROM team"
     )
+    # Tells this database's inputs from those of another one in the same store.
+    op.execute("INSERT INTO settings (key, value) VALUES ('installation', to_jsonb(gen_random_uuid()::text))")
 
 
 def downgrade() -> None:

@@ -40,6 +40,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
         ("DATABASE_URL", "localhost:5432/acestep"),
         ("REDIS_URL", "http://localhost"),
         ("S3_ENDPOINT", "localhost:9000"),
+        ("ACESTEP_INPUT_DIRS", "/inputs,relative"),
     ],
 )
 def test_a_wrong_value_stops_with_its_name(
@@ -59,6 +60,11 @@ def test_a_flag_wins_over_a_secret_file(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_passwords_in_addresses_are_secrets_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:pass%2Fword@host/db")
     assert "pass/word" in load().secrets
+
+
+def test_input_folders_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACESTEP_INPUT_DIRS", "/inputs, /more inputs,")
+    assert load().input_folders == (Path("/inputs"), Path("/more inputs"))
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

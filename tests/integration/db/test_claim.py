@@ -38,7 +38,7 @@ async def test_a_paused_queue_is_not_claimed(db: Database, team: TeamId, databas
     connection = await asyncpg.connect(database_url)
     await connection.execute("INSERT INTO settings VALUES ('queue_paused', 'true')")
     paused = await claim(db)
-    await connection.execute("DELETE FROM settings")
+    await connection.execute("DELETE FROM settings WHERE key = 'queue_paused'")
     await connection.close()
     assert (paused, len(await claim(db))) == ([], 1)
 

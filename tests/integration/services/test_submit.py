@@ -1,6 +1,7 @@
 """Submitting: the limit is exact under concurrency, and what is refused leaves nothing."""
 
 import asyncio
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -9,7 +10,8 @@ from app.db.engine import Database
 from app.domain.errors import QueueFullError
 from app.domain.task import Accepted, Caller, Submission, TeamId
 from app.services.submit import Submit
-from tests.builders import MODEL
+from app.services.uploads import Uploads
+from tests.builders import MODEL, uploads_below
 from tests.fakes import ListeningDoorbell
 
 
@@ -29,15 +31,20 @@ def a_submission(**params: object) -> Submission:
     )
 
 
+@pytest.fixture
+def uploads(db: Database, tmp_path: Path) -> Uploads:
+    return uploads_below(tmp_path, db)
+
+
 def caller(team: TeamId) -> Caller:
     return Caller(team_id=team, key_id=None, scopes=frozenset())
 
 
 async def test_fifty_at_once_fill_twenty_places_exactly(
-    db: Database, team: TeamId, database_url: str
+    db: Database, team: TeamId, database_url: str, uploads: Uploads
 ) -> None:
     doorbell = ListeningDoorbell()
-    submit = Submit(db, doorbell, queue_limit=20, ageing_s=600)
+    submit = Submit(db, doorbell, uploads, queue_limit=20, ageing_s=600)
 
     answers = await asyncio.gather(
         *(submit(caller(team), a_submission(), request_id="r", client=None) for _ in range(50)),
@@ -60,10 +67,10 @@ async def test_fifty_at_once_fill_twenty_places_exactly(
     assert counts == [20, 20, 20]
 
 
-async def test_position_and_claim_order_agree(db: Database, team: TeamId) -> None:
+async def test_position_and_claim_order_agree(db: Database, team: TeamId, uploads: Uploads) -> None:
     from tests.builders import claim
 
-    submit = Submit(db, ListeningDoorbell(), queue_limit=None, ageing_s=600)
+    submit = Submit(db, ListeningDoorbell(), uploads, queue_limit=None, ageing_s=600)
     answers = await asyncio.gather(
         *(submit(caller(team), a_submission(), request_id="r", client=None) for _ in range(12))
     )
@@ -71,8 +78,8 @@ async def test_position_and_claim_order_agree(db: Database, team: TeamId) -> Non
     assert [(await claim(db))[0].id for _ in range(12)] == by_position
 
 
-async def test_seeds_are_drawn_once_and_stored(db: Database, team: TeamId) -> None:
-    submit = Submit(db, ListeningDoorbell(), queue_limit=None, ageing_s=600)
+async def test_seeds_are_drawn_once_and_stored(db: Database, team: TeamId, uploads: Uploads) -> None:
+    submit = Submit(db, ListeningDoorbell(), uploads, queue_limit=None, ageing_s=600)
     wish = {"seed": [7, None], "use_random_seed": False, "batch_size": 3}
     accepted = await submit(caller(team), a_submission(**wish), request_id="r", client=None)
     async with db.autocommit() as work:
@@ -82,20 +89,22 @@ async def test_seeds_are_drawn_once_and_stored(db: Database, team: TeamId) -> No
     assert all(0 <= seed < 2**32 for seed in [*params["seeds"], params["lm_seed"]])
 
 
-async def test_a_team_limit_refuses_with_its_own_text(db: Database, team: TeamId, database_url: str) -> None:
+async def test_a_team_limit_refuses_with_its_own_text(
+    db: Database, team: TeamId, database_url: str, uploads: Uploads
+) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute("UPDATE teams SET max_queued = 1")
     await connection.close()
-    submit = Submit(db, ListeningDoorbell(), queue_limit=20, ageing_s=600)
+    submit = Submit(db, ListeningDoorbell(), uploads, queue_limit=20, ageing_s=600)
     await submit(caller(team), a_submission(), request_id="r", client=None)
     with pytest.raises(QueueFullError, match="the team's queue is full: 1 of 1"):
         await submit(caller(team), a_submission(), request_id="r", client=None)
 
 
 async def test_a_submission_waits_for_connections_that_were_cut(
-    db: Database, team: TeamId, database_url: str
+    db: Database, team: TeamId, database_url: str, uploads: Uploads
 ) -> None:
-    submit = Submit(db, ListeningDoorbell(), queue_limit=None, ageing_s=600)
+    submit = Submit(db, ListeningDoorbell(), uploads, queue_limit=None, ageing_s=600)
     await submit(caller(team), a_submission(), request_id="r", client=None)
     connection = await asyncpg.connect(database_url)
     await connection.execute(

@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from app.domain.errors import NotFoundError
+from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import key_digest
 from app.domain.offers import ModelOffer, Offers
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
@@ -29,6 +30,8 @@ class FakeServices:
     tasks: dict[TeamId, dict[TaskId, TaskView]] = field(default_factory=dict)
     keys: dict[bytes, Caller] = field(default_factory=dict)
     submitted: list[tuple[Caller, Submission, str, Mapping[str, str] | None]] = field(default_factory=list)
+    received: list[dict[Role, bytes]] = field(default_factory=list)
+    received_files: list[ReceivedFile] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     stats_of: list[TeamId | None] = field(default_factory=list)
     audio_team: TeamId = TEAM
@@ -79,9 +82,17 @@ class FakeServices:
             raise self.failures.pop(0)
 
     async def submit(
-        self, caller: Caller, submission: Submission, *, request_id: str, client: Mapping[str, str] | None
+        self,
+        caller: Caller,
+        submission: Submission,
+        *,
+        request_id: str,
+        client: Mapping[str, str] | None,
+        files: Mapping[Role, ReceivedFile],
     ) -> Accepted:
         self._reach_database()
+        self.received.append({role: file.path.read_bytes() for role, file in files.items()})
+        self.received_files += files.values()
         self.submitted.append((caller, submission, request_id, client))
         return Accepted(task_id=TaskId(uuid4()), queue_position=len(self.submitted))
 

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -77,6 +78,37 @@ async def test_an_unannounced_size_is_counted_while_reading(fakes: FakeServices)
     assert sent[0]["status"] == 413
     assert received == 11
     assert fakes.submitted == []
+
+
+async def test_a_sender_who_stops_is_given_up(fakes: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.body.IDLE_S", 0.05)
+    app = create_app(fakes.services(), HttpConfig(default_team_id=TEAM))
+    sent: list[Message] = []
+
+    async def receive() -> HTTPReceiveMessage:
+        if not fakes.failures:
+            fakes.failures.append(RuntimeError("not reached"))
+            return {"type": "http.request", "body": b"{", "more_body": True}
+        await asyncio.sleep(30)
+        raise AssertionError("waited for too long")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"transfer-encoding", b"chunked")]
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": "/release_task",
+        "headers": headers,
+        "query_string": b"",
+    }
+    await app(scope, receive, send)
+    assert sent[0]["type"] == "http.response.start"
+    assert sent[0]["status"] == 400
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert sent[1]["type"] == "http.response.body"
+    assert b"no more of the body came for 0.05 seconds" in sent[1]["body"]
 
 
 async def test_a_deep_body_is_400(client: Client) -> None:

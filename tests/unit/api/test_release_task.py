@@ -36,6 +36,6 @@ async def test_the_client_is_not_recorded_if_the_operator_says_so(
 
 
 async def test_a_refused_request_is_not_submitted(client: Client, fakes: FakeServices) -> None:
-    response = await client.post("/release_task", json={"src_audio_path": "/etc/passwd"})
+    response = await client.post("/release_task", json={"src_audio_path": "file:///etc/passwd"})
     assert (response.status_code, response.json()["error"]) == (400, "audio path not available")
     assert fakes.submitted == []

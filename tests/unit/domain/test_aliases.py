@@ -82,7 +82,7 @@ def test_an_alias_sets_its_parameter(parse: Parse, name: str, alias: str) -> Non
 @pytest.mark.parametrize("alias", [alias for name, alias in PAIRS if name in PATHS])
 @pytest.mark.parametrize("carrier", [None, "param_obj", "metas", "userMetadata"])
 def test_no_spelling_goes_around_the_path_check(parse: Parse, alias: str, carrier: str | None) -> None:
-    body: dict[str, Any] = {alias: "/etc/passwd"}
+    body: dict[str, Any] = {alias: "s3://bucket/key.wav"}
     with pytest.raises(ValidationError, match=r"^audio path not available$"):
         parse({carrier: body} if carrier else body)
 
