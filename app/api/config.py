@@ -1,7 +1,8 @@
 """What the HTTP edge is told at start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from app.domain.offers import Limits
 from app.domain.task import TeamId
 
 
@@ -17,6 +18,7 @@ class HttpConfig:
         public_audio: clips can be fetched without a key.
         env: name of the environment, shown in results.
         record_client: keep address and user agent with each task.
+        limits: largest sizes that a request may ask for.
         query_patience_s: how long a poll waits for a lost database.
     """
 
@@ -27,6 +29,7 @@ class HttpConfig:
     public_audio: bool = False
     max_body_bytes: int = 2 * 1024 * 1024
     max_query_ids: int = 1000
+    limits: Limits = field(default_factory=Limits)
     env: str = "development"
     release: str = "0.0.0"
     record_client: bool = True

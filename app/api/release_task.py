@@ -7,6 +7,7 @@ from litestar import Response, post
 from app.api.body import read_body
 from app.api.context import HttpRequest, context_of, request_id_of
 from app.api.envelope import success
+from app.api.shapes import AcceptedTask
 from app.domain.keys import Scope
 from app.domain.submission import parse_submission
 
@@ -29,9 +30,7 @@ async def release_task(request: HttpRequest) -> Response[bytes]:
         request_id=request_id_of(request),
         client=_client(request) if context.config.record_client else None,
     )
-    return success(
-        {"task_id": str(accepted.task_id), "status": "queued", "queue_position": accepted.queue_position}
-    )
+    return success(AcceptedTask(task_id=str(accepted.task_id), queue_position=accepted.queue_position))
 
 
 def _client(request: HttpRequest) -> Mapping[str, str]:
