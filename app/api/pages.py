@@ -38,8 +38,9 @@ async def docs(request: HttpRequest) -> Response[bytes]:
 
 
 @get("/web/{name:str}")
-async def web(request: HttpRequest, name: str) -> Response[bytes]:
+async def web(request: HttpRequest) -> Response[bytes]:
     """Send one file of a page."""
+    name = request.path_params["name"]
     if name not in _TYPES:
         raise NotFoundError("unknown route")
     return _send(request, name, _TYPES[name])

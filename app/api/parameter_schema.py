@@ -97,7 +97,7 @@ def _under_all_names(parameter: Parameter, limits: Limits, *, is_form: bool) -> 
 def _field(parameter: Parameter, limits: Limits, *, is_form: bool) -> Schema:
     schema = _value(parameter, limits, is_form=is_form)
     if not (is_form and parameter.default is None):
-        schema["default"] = parameter.default
+        schema["default"] = str(parameter.default) if schema["type"] == "string" else parameter.default
     return schema | {"description": describe(parameter)}
 
 

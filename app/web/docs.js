@@ -5,6 +5,7 @@ const KEY = "acestep-key";
 const keyField = document.getElementById("key");
 keyField.value = sessionStorage.getItem(KEY) ?? "";
 keyField.addEventListener("input", () => sessionStorage.setItem(KEY, keyField.value));
+document.getElementById("access").addEventListener("submit", (event) => event.preventDefault());
 
 /** Makes an element with text and children. */
 function make(tag, text = "", ...children) {
