@@ -8,12 +8,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check format
+.PHONY: help setup demo serve test fuzz check format docs
 
 help:
 	@echo "make demo    set up, generate one clip over HTTP, restart everything, compare"
 	@echo "make serve   run the service on http://127.0.0.1:8001 until Ctrl-C (MODEL=$(MODEL))"
 	@echo "make test    run all tests"
+	@echo "make fuzz    send 20000 random requests, in open and closed mode, made from the OpenAPI document"
 	@echo "make check   formatting, lint, types, import contracts, migrations"
 
 setup: $(READY)
@@ -34,6 +35,12 @@ serve: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest
+
+fuzz: $(READY)
+	@FUZZ_REQUESTS=10000 $(BIN)/python -m pytest -s tests/acceptance/test_fuzz.py
+
+docs: $(READY)
+	@$(BIN)/python -m app.cli.parameters
 
 check: $(READY)
 	@$(BIN)/ruff format --check .

@@ -54,6 +54,7 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         max_form_parts=settings.max_form_parts,
         spool_dir=spool_dir,
         max_query_ids=settings.max_query_ids,
+        limits=_limits(settings),
         env=settings.env,
         release=version("acestep-service"),
         record_client=settings.record_client,
@@ -69,13 +70,7 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
         configured=settings.models,
         aliases=settings.aliases,
         lm_backend=settings.lm_backend,
-        limits=Limits(
-            max_duration_s=settings.max_duration,
-            prompt_chars=settings.max_prompt_chars,
-            lyrics_chars=settings.max_lyrics_chars,
-            text_chars=settings.max_text_chars,
-            codes_chars=settings.max_codes_chars,
-        ),
+        limits=_limits(settings),
         lease_s=settings.lease_seconds,
     )
     keys = Keys(database)
@@ -109,6 +104,16 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
         health=models.health,
         caller_by_key=keys.caller,
         has_keys=keys.has_keys,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_duration_s=settings.max_duration,
+        prompt_chars=settings.max_prompt_chars,
+        lyrics_chars=settings.max_lyrics_chars,
+        text_chars=settings.max_text_chars,
+        codes_chars=settings.max_codes_chars,
     )
 
 

@@ -77,6 +77,12 @@ class Settings(BaseSettings):
         "auto", validation_alias="ACESTEP_DOWNLOAD_SOURCE"
     )
 
+    no_init: Flag = Field(False, validation_alias="ACESTEP_NO_INIT")
+    triton_cache_dir: Path = Field(Path(".cache/acestep/triton"), validation_alias="TRITON_CACHE_DIR")
+    torchinductor_cache_dir: Path = Field(
+        Path(".cache/acestep/torchinductor"), validation_alias="TORCHINDUCTOR_CACHE_DIR"
+    )
+
     queue_maxsize: int = Field(200, validation_alias="ACESTEP_QUEUE_MAXSIZE")
     queue_workers: int = Field(1, ge=1, le=64, validation_alias="ACESTEP_QUEUE_WORKERS")
     avg_job_seconds: Seconds = Field(5.0, validation_alias="ACESTEP_AVG_JOB_SECONDS")
@@ -130,7 +136,7 @@ class Settings(BaseSettings):
     )
     engine: str = Field("", validation_alias="ACESTEP_ENGINE")
 
-    @field_validator("data_dir", "tmpdir")
+    @field_validator("data_dir", "tmpdir", "triton_cache_dir", "torchinductor_cache_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()

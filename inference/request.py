@@ -142,11 +142,12 @@ class EngineOptions:
     """What an engine is told at its start.
 
     Attributes:
-        models: registry names it offers; the first is loaded at the start.
+        models: registry names it offers; the first is loaded at the start, unless `lazy`.
         models_dir: absolute folder of the model files.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         threads: CPU threads of one operation; None = the library's choice.
         max_loaded: models kept in memory at once.
+        lazy: nothing is loaded before a request needs it.
     """
 
     models: tuple[str, ...]
@@ -154,6 +155,7 @@ class EngineOptions:
     device: str = "auto"
     threads: int | None = None
     max_loaded: int = 1
+    lazy: bool = False
 
 
 OnProgress = Callable[[str, int, int], None]

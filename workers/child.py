@@ -75,7 +75,7 @@ class Child:
         try:
             engine = make_engine(start.engine, start.options)
             built = time.perf_counter()
-            if start.options.models:
+            if start.options.models and not start.options.lazy:
                 engine.load(start.options.models[0])
         except Exception as error:
             self._report_failure("", error)

@@ -39,14 +39,11 @@ class SlotLoop:
         self._fleet = fleet
         self._models = models
         self._stopping = asyncio.Event()
-        self._last_model: str | None = None
 
     @property
     def loaded(self) -> str | None:
-        """The model in the child's memory: the one it ran last, or the first after its start."""
-        if not self._slot.alive or not self._slot.models:
-            return None
-        return self._last_model or self._slot.models[0].name
+        """The model in the child's memory."""
+        return self._slot.loaded if self._slot.alive else None
 
     def stop_claiming(self) -> None:
         """Let the running task end, then return from `run`."""
@@ -80,7 +77,6 @@ class SlotLoop:
         task = await self._lifecycle.claim(self._models)
         if task is None:
             return False
-        self._last_model = task.model
         await self._generate(task, self._slot)
         return True
 
@@ -99,7 +95,6 @@ class SlotLoop:
         while not self._slot.alive and not self._stopping.is_set():
             try:
                 await self._slot.start()
-                self._last_model = None
             except (ChildDied, JobFailed, TimeoutError) as error:
                 log.error("child did not start", extra={"reason": str(error), "again_in_s": delay})
                 with suppress(TimeoutError):

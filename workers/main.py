@@ -190,8 +190,15 @@ def _slot_options(settings: Settings) -> SlotOptions:
     return SlotOptions(
         engine=settings.engine,
         engine_options=EngineOptions(
-            models=settings.models, models_dir=str(settings.data_dir / "models"), device=settings.device
+            models=settings.models,
+            models_dir=str(settings.data_dir / "models"),
+            device=settings.device,
+            lazy=settings.no_init,
         ),
+        environment={
+            "TRITON_CACHE_DIR": str(settings.triton_cache_dir),
+            "TORCHINDUCTOR_CACHE_DIR": str(settings.torchinductor_cache_dir),
+        },
     )
 
 

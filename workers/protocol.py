@@ -33,7 +33,7 @@ class Quit(msgspec.Struct, frozen=True, tag="quit"):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The engine is built and its first model loaded; seconds by step."""
+    """The engine is built, and its first model loaded unless the options are lazy; seconds by step."""
 
     models: tuple[ModelInfo, ...]
     seconds: dict[str, float]

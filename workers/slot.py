@@ -65,6 +65,7 @@ class SlotOptions:
 class _Pending:
     """A job that the child has and has not answered."""
 
+    model: str
     result: asyncio.Future[GenerationResult]
     on_progress: OnProgress
     on_computed: Callable[[], None]
@@ -75,6 +76,7 @@ class Slot:
 
     Attributes:
         models: what the child offers, from `start` on.
+        loaded: the model in the child's memory, None while there is none.
         start_seconds: where the last start spent its time.
         last_progress_at: monotonic time of the last sign of work, for a watchdog.
     """
@@ -85,6 +87,7 @@ class Slot:
         self._child: ChildProcess | None = None
         self._following: asyncio.Task[None] | None = None
         self.models: tuple[ModelInfo, ...] = ()
+        self.loaded: str | None = None
         self.start_seconds: dict[str, float] = {}
         self.last_progress_at = time.monotonic()
 
@@ -123,6 +126,7 @@ class Slot:
             await self.kill()
             raise
         self.models = told.models
+        self.loaded = None if self._options.engine_options.lazy or not told.models else told.models[0].name
         self.last_progress_at = time.monotonic()
         self.start_seconds = told.seconds | {"total": self.last_progress_at - begun}
 
@@ -146,6 +150,7 @@ class Slot:
         """
         job_id = job_id or uuid4().hex
         pending = _Pending(
+            model=request.model,
             result=asyncio.get_running_loop().create_future(),
             on_progress=on_progress,
             on_computed=on_computed,
@@ -214,6 +219,8 @@ class Slot:
             return  # its caller has gone away
         match report:
             case protocol.Progress():
+                if report.stage != "loading":
+                    self.loaded = pending.model
                 pending.on_progress(report.stage, report.done, report.total)
             case protocol.Computed():
                 pending.on_computed()

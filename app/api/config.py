@@ -1,9 +1,10 @@
 """What the HTTP edge is told at start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
 
+from app.domain.offers import Limits
 from app.domain.task import TeamId
 
 
@@ -20,6 +21,7 @@ class HttpConfig:
         spool_dir: scratch folder of uploads while they come in.
         env: name of the environment, shown in results.
         record_client: keep address and user agent with each task.
+        limits: largest sizes that a request may ask for.
         query_patience_s: how long a poll waits for a lost database.
     """
 
@@ -34,6 +36,7 @@ class HttpConfig:
     max_form_parts: int = 200
     spool_dir: Path = Path(gettempdir()) / "acestep-uploads"
     max_query_ids: int = 1000
+    limits: Limits = field(default_factory=Limits)
     env: str = "development"
     release: str = "0.0.0"
     record_client: bool = True

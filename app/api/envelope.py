@@ -8,7 +8,9 @@ import msgspec
 from litestar import Response
 
 
-class _Success(msgspec.Struct, frozen=True, kw_only=True):
+class Success(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys around every answer."""
+
     data: Any
     code: int = 200
     error: None = None
@@ -16,7 +18,9 @@ class _Success(msgspec.Struct, frozen=True, kw_only=True):
     extra: None = None
 
 
-class _Failure(msgspec.Struct, frozen=True, kw_only=True):
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """An error; `error` and `detail` are the same text, which says what to do."""
+
     data: None = None
     code: int
     error: str
@@ -30,12 +34,12 @@ _encoder = msgspec.json.Encoder()
 
 def success(data: Any) -> Response[bytes]:
     """Wrap the data of a successful answer; text is not escaped to ASCII."""
-    return _json(_Success(data=data, timestamp=_now_ms()), 200, {})
+    return _json(Success(data=data, timestamp=_now_ms()), 200, {})
 
 
 def failure(status: int, text: str, headers: Mapping[str, str]) -> Response[bytes]:
     """Wrap a public error text, under both keys that clients read."""
-    body = _Failure(code=status, error=text, detail=text, timestamp=_now_ms())
+    body = Failure(code=status, error=text, detail=text, timestamp=_now_ms())
     return _json(body, status, headers)
 
 

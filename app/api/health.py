@@ -4,6 +4,7 @@ from litestar import Response, get
 
 from app.api.context import HttpRequest, context_of
 from app.api.envelope import success
+from app.api.shapes import Health
 
 _CONTRACT_VERSION = "1.0"
 
@@ -14,14 +15,12 @@ async def health(request: HttpRequest) -> Response[bytes]:
     context = context_of(request)
     view = await context.services.health()
     return success(
-        {
-            "status": "ok",
-            "service": "ACE-Step API",
-            "version": _CONTRACT_VERSION,
-            "release": context.config.release,
-            "models_initialized": view.models_initialized,
-            "llm_initialized": view.llm_initialized,
-            "loaded_model": view.loaded_model,
-            "loaded_lm_model": view.loaded_lm_model,
-        }
+        Health(
+            version=_CONTRACT_VERSION,
+            release=context.config.release,
+            models_initialized=view.models_initialized,
+            llm_initialized=view.llm_initialized,
+            loaded_model=view.loaded_model,
+            loaded_lm_model=view.loaded_lm_model,
+        )
     )

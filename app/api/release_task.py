@@ -9,6 +9,7 @@ from app.api.body import read_body
 from app.api.context import HttpRequest, context_of, request_id_of
 from app.api.envelope import success
 from app.api.form_data import Incoming
+from app.api.shapes import AcceptedTask
 from app.domain.aliases import TOKEN_FIELD
 from app.domain.keys import Scope
 from app.domain.submission import parse_submission
@@ -45,9 +46,7 @@ async def release_task(request: HttpRequest) -> Response[bytes]:
             client=_client(request) if config.record_client else None,
             files=body.files,
         )
-    return success(
-        {"task_id": str(accepted.task_id), "status": "queued", "queue_position": accepted.queue_position}
-    )
+    return success(AcceptedTask(task_id=str(accepted.task_id), queue_position=accepted.queue_position))
 
 
 async def _caller(request: HttpRequest, fields: Mapping[str, Any]) -> Caller:

@@ -10,16 +10,32 @@ from app.api.audio import audio
 from app.api.auth import Authenticator
 from app.api.config import HttpConfig
 from app.api.context import Context
+from app.api.create_random_sample import create_random_sample
 from app.api.errors import answer_error
+from app.api.format_input import format_input
 from app.api.front import Front
 from app.api.health import health
-from app.api.models import models
+from app.api.models import model_inventory, models
+from app.api.openapi import openapi_json
+from app.api.pages import docs, web
 from app.api.query_result import query_result
 from app.api.release_task import release_task
 from app.api.stats import stats
 from app.services import Services
 
-HANDLERS = (release_task, query_result, audio, models, stats, health)
+HANDLERS = (
+    release_task,
+    query_result,
+    audio,
+    format_input,
+    create_random_sample,
+    models,
+    model_inventory,
+    stats,
+    health,
+)
+PAGES = (openapi_json, docs, web)
+"""Routes that the OpenAPI document does not describe; they need no key."""
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -28,7 +44,7 @@ def create_app(services: Services, config: HttpConfig, *, lifespan: Sequence[Lif
     """Build the HTTP application over its services."""
     auth = Authenticator(config, find_key=services.caller_by_key, has_keys=services.has_keys)
     app = Litestar(
-        [Router("/", route_handlers=HANDLERS), Router("/api", route_handlers=HANDLERS)],
+        [Router(prefix, route_handlers=(*HANDLERS, *PAGES)) for prefix in ("/", "/api")],
         state=State({"context": Context(services=services, config=config, auth=auth)}),
         lifespan=list(lifespan),
         exception_handlers={Exception: answer_error},

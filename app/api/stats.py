@@ -5,6 +5,7 @@ from litestar import Response, get
 from app.api.auth import sees_all_teams
 from app.api.context import HttpRequest, context_of
 from app.api.envelope import success
+from app.api.shapes import Jobs, Statistics, Workers
 from app.domain.keys import Scope
 
 _UNLIMITED = 2_147_483_647
@@ -20,18 +21,18 @@ async def stats(request: HttpRequest) -> Response[bytes]:
     view = await context.services.stats(None if of_all else caller.team_id)
     failed = view.failed + view.cancelled
     return success(
-        {
-            "jobs": {
-                "total": view.queued + view.running + view.succeeded + failed,
-                "queued": view.queued,
-                "running": view.running,
-                "succeeded": view.succeeded,
-                "failed": failed,
-                "cancelled": view.cancelled,
-            },
-            "queue_size": view.queue_size,
-            "queue_maxsize": _UNLIMITED if view.queue_maxsize is None else view.queue_maxsize,
-            "avg_job_seconds": view.avg_job_seconds,
-            "workers": {"online": view.workers_online, "busy": view.workers_busy},
-        }
+        Statistics(
+            jobs=Jobs(
+                total=view.queued + view.running + view.succeeded + failed,
+                queued=view.queued,
+                running=view.running,
+                succeeded=view.succeeded,
+                failed=failed,
+                cancelled=view.cancelled,
+            ),
+            queue_size=view.queue_size,
+            queue_maxsize=_UNLIMITED if view.queue_maxsize is None else view.queue_maxsize,
+            avg_job_seconds=view.avg_job_seconds,
+            workers=Workers(online=view.workers_online, busy=view.workers_busy),
+        )
     )

@@ -47,9 +47,10 @@ NOISE = (
 @click.option("--config-path", help="Default diffusion model.")
 @click.option("--lm-model-path", help="Default language model.")
 @click.option("--init-llm", is_flag=False, flag_value="true", help="auto, true or false; bare = true.")
+@click.option("--no-init", is_flag=True, default=None, help="Load models when the first task needs them.")
 @click.option("--download-source", help="auto, huggingface or modelscope.")
 @click.version_option(package_name="acestep-service")
-def main(**flags: str | int | None) -> None:
+def main(**flags: str | int | bool | None) -> None:
     """Run API, worker and the servers they need until Ctrl-C."""
     settings = settings_or_exit(**flags)
     logs.configure(settings.log_level, secrets=settings.secrets)
@@ -122,9 +123,12 @@ def _environment(settings: Settings, stack: EmbeddedStack) -> dict[str, str]:
         "ACESTEP_CONFIG_PATH": settings.config_path,
         "ACESTEP_LM_MODEL_PATH": settings.lm_model_path,
         "ACESTEP_INIT_LLM": str(settings.init_llm).lower(),
+        "ACESTEP_NO_INIT": str(settings.no_init).lower(),
         "ACESTEP_DOWNLOAD_SOURCE": settings.download_source,
         "ACESTEP_DATA_DIR": str(settings.data_dir),
         "ACESTEP_TMPDIR": str(settings.tmpdir),
+        "TRITON_CACHE_DIR": str(settings.triton_cache_dir),
+        "TORCHINDUCTOR_CACHE_DIR": str(settings.torchinductor_cache_dir),
     }
 
 
@@ -197,6 +201,10 @@ def _tell(settings: Settings) -> None:
     click.echo(f"ACE-Step service on http://{shown}:{settings.api_port} with {', '.join(settings.models)}")
     if TINY_MODEL in settings.models:
         click.echo(NOISE)
+    if settings.init_llm is True:
+        click.echo(
+            f"{settings.lm_model_path} is not loaded: this release offers no language model.", err=True
+        )
     if not settings.api_key.get_secret_value() and settings.api_host not in ("127.0.0.1", "localhost", "::1"):
         click.echo("Warning: reachable from other machines without a key; set ACESTEP_API_KEY.", err=True)
 

@@ -64,14 +64,15 @@ FILE_FIELDS: Mapping[Role, tuple[str, str]] = MappingProxyType(
 )
 """Names of file parts, in the order in which they are tried."""
 
-_CARRIERS = ("metas", "meta", "metadata", "user_metadata", "userMetadata")
+CARRIERS = ("metas", "meta", "metadata", "user_metadata", "userMetadata")
+"""Fields that may hold further parameters: the first that is not empty is read."""
 
 
 class Sources:
     """The body, `param_obj` and one metadata object, asked in this order."""
 
     def __init__(self, body: Mapping[str, Any]) -> None:
-        self._sources = (body, _as_object(body.get("param_obj")), _as_object(_first_carrier(body)))
+        self._sources = (body, as_object(body.get("param_obj")), as_object(_first_carrier(body)))
 
     def find(self, names: Iterable[str], *, null_text: bool = False) -> Any:
         """Return the first value that is not null, or None.
@@ -90,14 +91,15 @@ class Sources:
 
 
 def _first_carrier(body: Mapping[str, Any]) -> Any:
-    for name in _CARRIERS:
+    for name in CARRIERS:
         value = body.get(name)
         if value and not (isinstance(value, str) and not value.strip()):
             return value
     return None
 
 
-def _as_object(value: Any) -> Mapping[str, Any]:
+def as_object(value: Any) -> Mapping[str, Any]:
+    """Return an object, or the object that a JSON text holds; anything else is empty."""
     if isinstance(value, str):
         try:
             value = decode_json(value)

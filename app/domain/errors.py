@@ -94,6 +94,13 @@ class DatabaseUnavailableError(ServiceError):
         super().__init__(message, retry_after_s=2)
 
 
+class LanguageModelUnavailableError(ServiceError):
+    """This service offers no language model; send caption and lyrics as they shall be sung."""
+
+    status = 503
+    code = "model_unavailable"
+
+
 class StorageUnavailableError(ServiceError):
     """The object store does not answer; try again in a few seconds."""
 

@@ -64,6 +64,23 @@ def clips_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.*"))
 
 
+async def test_a_lazy_child_holds_a_model_from_its_first_job_on(tmp_path: Path) -> None:
+    options = EngineOptions(models=(MODEL,), models_dir=str(tmp_path / "models"), device="cpu", lazy=True)
+    slot = Slot(SlotOptions(engine_options=options, engine=STUB))
+    await slot.start()
+    try:
+        assert [model.name for model in slot.models] == [MODEL]
+        assert slot.loaded is None
+        await slot.generate(a_request(tmp_path, "steps=1"))
+        assert slot.loaded == MODEL
+    finally:
+        await slot.kill()
+
+
+async def test_a_child_holds_its_first_model_from_the_start(slot: Slot) -> None:
+    assert slot.loaded == MODEL
+
+
 async def test_the_real_engine_serves_two_equal_jobs_with_equal_clips(
     models_dir: Path, tmp_path: Path
 ) -> None:
