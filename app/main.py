@@ -14,6 +14,8 @@ from app.domain.offers import Limits
 from app.queue.doorbell import ArqDoorbell
 from app.services import Services
 from app.services.audio import Audio
+from app.services.cancel import Cancel
+from app.services.history import History
 from app.services.keys import Keys
 from app.services.models import Models
 from app.services.query import Query
@@ -70,6 +72,8 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell) -> 
     return Services(
         submit=Submit(database, doorbell, queue_limit=settings.queue_limit, ageing_s=settings.priority_aging),
         query=Query(database),
+        record=History(database),
+        cancel=Cancel(database, doorbell),
         audio=Audio(database, choose_store(**settings.store)),
         stats=Stats(
             database,

@@ -77,6 +77,10 @@ class Heartbeat:
         job.report(stage, done, total)
         self._soon.set()
 
+    def beat_soon(self) -> None:
+        """Look at the rows soon: somebody says that one of them has changed."""
+        self._soon.set()
+
     async def run_forever(self) -> None:
         """Beat until cancelled; a database that is away is tried again at the next turn."""
         loop = asyncio.get_running_loop()

@@ -16,8 +16,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from app.cli.configure import settings_or_exit
 from app.cli.serve import check_models
-from app.cli.service import settings_or_exit
 from app.client import ApiError, Client, TaskFailedError, TaskResult
 from app.settings import TINY_MODEL, Settings
 

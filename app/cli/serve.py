@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 
 from app import logs
-from app.cli.service import listen, settings_or_exit
+from app.cli.configure import settings_or_exit
+from app.cli.service import listen
 from app.db.engine import Database
 from app.db.migrate import migrate
 from app.domain.errors import ServiceError

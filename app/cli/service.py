@@ -4,16 +4,18 @@ import asyncio
 import os
 import socket
 import sys
-from typing import Any
 
 import click
 import uvicorn
 
 from app import logs
+from app.cli.configure import settings_or_exit
+from app.cli.keys import key
+from app.cli.teams import team
 from app.db.migrate import migrate, require_schema
 from app.domain.errors import DatabaseUnavailableError, SchemaMismatchError
 from app.main import build
-from app.settings import ConfigurationError, Settings, load
+from app.settings import Settings
 
 BACKLOG = 2048
 
@@ -22,6 +24,10 @@ BACKLOG = 2048
 @click.version_option(package_name="acestep-service")
 def main() -> None:
     """Run one part of the service; `acestep-api` runs all of them on one machine."""
+
+
+main.add_command(team)
+main.add_command(key)
 
 
 @main.command()
@@ -64,14 +70,6 @@ def models_list() -> None:
     folder = settings_or_exit().data_dir / "models"
     command = [sys.executable, "-m", "inference", "models", "list", "--models-dir", str(folder)]
     os.execv(command[0], command)  # noqa: S606
-
-
-def settings_or_exit(**flags: Any) -> Settings:
-    """Read the settings, or end with one line that names what is wrong."""
-    try:
-        return load(**flags)
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _required(settings: Settings, field: str) -> str:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from arq.connections import ArqRedis, RedisSettings, create_pool
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 BELL_QUEUE = "acestep:bell"
 BELL_FUNCTION = "look"
+NUDGE_CHANNEL = "acestep:nudge"
 # More pings than slots wake nobody else: each slot claims until nothing is left.
 MOST_PINGS = 64
 
@@ -45,6 +47,7 @@ class ArqDoorbell:
     def __init__(self, redis_url: str) -> None:
         self._settings = redis_settings(redis_url)
         self._waiting: dict[TaskId, None] = {}
+        self._nudged: dict[UUID, None] = {}
         self._wake = asyncio.Event()
         self._pool: ArqRedis | None = None
         self._task: asyncio.Task[None] | None = None
@@ -53,6 +56,11 @@ class ArqDoorbell:
     def ring(self, task_ids: Sequence[TaskId]) -> None:
         """Send wake-ups soon; never raises and never waits."""
         self._waiting |= dict.fromkeys(task_ids)
+        self._wake.set()
+
+    def nudge(self, worker_id: UUID) -> None:
+        """Tell a worker soon to look at its rows; never raises and never waits."""
+        self._nudged[worker_id] = None
         self._wake.set()
 
     async def start(self) -> None:
@@ -72,20 +80,23 @@ class ArqDoorbell:
             await self._wake.wait()
             self._wake.clear()
             ids, self._waiting = list(self._waiting), {}
+            workers, self._nudged = list(self._nudged), {}
             try:
-                await self._send(ids[:MOST_PINGS])
+                await self._send(ids[:MOST_PINGS], workers)
             except (RedisError, OSError, TimeoutError) as error:
                 self.failures += 1
                 log.warning("ring failed", extra={"tasks": len(ids), "reason": type(error).__name__})
                 await self._disconnect()
 
-    async def _send(self, ids: Sequence[TaskId]) -> None:
+    async def _send(self, ids: Sequence[TaskId], workers: Sequence[UUID]) -> None:
         if self._pool is None:
             self._pool = await create_pool(
                 self._settings, job_serializer=encode_job, default_queue_name=BELL_QUEUE
             )
         for task_id in ids:
             await self._pool.enqueue_job(BELL_FUNCTION, _job_id=str(task_id), _expires=60)
+        for worker_id in workers:
+            await self._pool.publish(NUDGE_CHANNEL, str(worker_id))
 
     async def _disconnect(self) -> None:
         pool, self._pool = self._pool, None

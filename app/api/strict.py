@@ -1,0 +1,31 @@
+"""How own routes read a request: JSON or nothing, and no names that they do not know."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from app.api.body import read_body
+from app.api.context import HttpRequest, context_of
+from app.domain.aliases import TOKEN_FIELD
+from app.domain.credentials import without_credentials
+from app.domain.errors import ValidationError
+
+_SHOWN_CHARS = 40
+
+
+async def read_fields(request: HttpRequest) -> dict[str, Any]:
+    """Read the body of a route that requires none; a missing one has no fields."""
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return {}
+    body = await read_body(request, max_bytes=context_of(request).config.max_body_bytes)
+    return body.fields
+
+
+def refuse_unknown(what: str, names: Iterable[str], *, known: Collection[str] = ()) -> None:
+    """Refuse names that the route does not know; asked after the key was accepted.
+
+    Raises:
+        ValidationError: with the first unknown name.
+    """
+    for name in names:
+        if name not in known and not (what == "field" and name == TOKEN_FIELD):
+            raise ValidationError(f"unknown {what}: {without_credentials(name)[:_SHOWN_CHARS]}")
