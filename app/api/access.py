@@ -33,7 +33,7 @@ class AccessLog:
             if message["type"] == "http.response.start":
                 status = message["status"]
             elif message["type"] == "http.response.body":
-                sent_bytes += len(message["body"])
+                sent_bytes += len(message.get("body", b""))
             await send(message)
 
         try:

@@ -85,7 +85,7 @@ def _stored(row: Row[Any], events: list[StoredEvent], outputs: Any) -> StoredTas
         values[name] = values[name] or []
     return StoredTask(
         **values,
-        expires_at=min((output.expires_at for output in outputs if output.expires_at), default=None),
+        expires_at=min((o.expires_at for o in outputs if o.available and o.expires_at), default=None),
         events=events,
         clips=[_clip(output._mapping) for output in outputs],
     )

@@ -1,9 +1,10 @@
 """The audit record of one task."""
 
 from app.db.engine import Database, retrying
+from app.domain.audit import audit_record
 from app.domain.errors import NotFoundError
 from app.domain.history import StoredTask
-from app.domain.record import Record, record
+from app.domain.record import Record
 from app.domain.task import TaskId, TeamId
 
 RETRY_LIMIT_S = 3.0
@@ -29,4 +30,4 @@ class History:
         stored = await retrying(read, limit_s=RETRY_LIMIT_S)
         if stored is None:
             raise NotFoundError("task not found")
-        return record(stored)
+        return audit_record(stored)
