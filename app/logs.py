@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _PATTERNS = (
-    (re.compile(r"\bace_[0-9A-Za-z]{20,}\b"), "ace_***"),
+    (re.compile(r"ace_[0-9A-Za-z]{20,}(_[0-9A-Za-z]+)?"), "ace_***"),
     (re.compile(r"(?i)(authorization|ai_token)(\W{1,4})(bearer\s+)?[^\s\"',}]+"), r"\1\2***"),
     (re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+@"), r"\1***@"),
 )

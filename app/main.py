@@ -17,6 +17,8 @@ from app.domain.offers import Limits
 from app.queue.doorbell import ArqDoorbell
 from app.services import Services
 from app.services.audio import Audio
+from app.services.cancel import Cancel
+from app.services.history import History
 from app.services.keys import Keys
 from app.services.models import Models
 from app.services.query import Query
@@ -91,6 +93,8 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
             retention_days=settings.audio_retention_days,
         ),
         query=Query(database),
+        record=History(database),
+        cancel=Cancel(database, doorbell),
         audio=Audio(database, store),
         stats=Stats(
             database,

@@ -108,6 +108,10 @@ class Heartbeat:
         """The longest estimate of the running jobs, in seconds; unknown ones count as nothing."""
         return max((job.rest_s or 0.0 for job in self._jobs.values()), default=0.0)
 
+    def beat_soon(self) -> None:
+        """Look at the rows soon: somebody says that one of them has changed."""
+        self._soon.set()
+
     async def run_forever(self) -> None:
         """Beat until cancelled; a database that is away is tried again at the next turn."""
         loop = asyncio.get_running_loop()

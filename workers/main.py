@@ -26,6 +26,7 @@ from workers.bell import Bell
 from workers.generate import Generate, Limits
 from workers.heartbeat import Heartbeat
 from workers.loop import SlotLoop
+from workers.nudges import Nudges
 from workers.slot import Slot, SlotOptions
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class WorkerProcess:
             worker_id=worker_id,
             every_s=settings.lease_seconds / HEARTBEATS_PER_LEASE,
         )
+        self._nudges = Nudges(redis_url, worker_id=worker_id, on_nudge=self._heartbeat.beat_soon)
         self._recovery = Recovery(
             self._database,
             self._doorbell,
@@ -117,6 +119,7 @@ class WorkerProcess:
             background = [
                 asyncio.create_task(self._heartbeat.run_forever(), name="heartbeat"),
                 asyncio.create_task(self._bell.run_forever(), name="bell"),
+                asyncio.create_task(self._nudges.run_forever(), name="nudges"),
                 asyncio.create_task(self._recovery.run_forever(), name="sweeper"),
             ]
             log.info("worker ready", extra={"models": ",".join(self._settings.models)})
@@ -154,7 +157,10 @@ class WorkerProcess:
             loop.stop_claiming()
         with suppress(Exception):
             await self._fleet.change("draining")
-        log.info("worker draining")
+        log.info(
+            "worker draining: a running task may end, a second signal gives it back now",
+            extra={"grace_s": self._settings.shutdown_grace},
+        )
         if self._heartbeat.longest_rest_s > self._settings.shutdown_grace:
             log.info("running tasks would take longer than the grace and are given back")
             stop_now.set()

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def stored_result(task: ClaimedTask, result: GenerationResult) -> dict[str, Any]
         "lm_model": None,
         "seconds": result.seconds,
         "effective": result.effective,
-        "audit": result.audit,
+        "audit": {"service": version("acestep-service"), **result.audit},
         "peak_memory_bytes": result.peak_memory_bytes,
     }
 

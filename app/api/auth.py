@@ -4,11 +4,12 @@ import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from app.api.access import seen_key
 from app.api.config import HttpConfig
 from app.domain.aliases import TOKEN_FIELD
 from app.domain.errors import ForbiddenError, UnauthorizedError
-from app.domain.keys import ALL_SCOPES, OPEN_SCOPES, Scope, key_digest
-from app.domain.task import Caller
+from app.domain.keys import ALL_SCOPES, OPEN_SCOPES, Scope, is_well_formed, key_digest
+from app.domain.task import Caller, TeamId
 
 _BEARER = "bearer"
 
@@ -72,10 +73,12 @@ class Authenticator:
     async def _caller(self, key: str, refusal: str) -> Caller:
         digest = self._digest(key)
         if self._bootstrap is not None and hmac.compare_digest(digest, self._bootstrap):
+            seen_key.set("bootstrap")
             return self._operator
-        caller = await self._find_key(digest)
+        caller = await self._find_key(digest) if is_well_formed(key) else None
         if caller is None:
             raise UnauthorizedError(refusal)
+        seen_key.set(caller.key_prefix)
         return caller
 
     def _digest(self, key: str) -> bytes:
@@ -85,6 +88,11 @@ class Authenticator:
 def sees_all_teams(caller: Caller) -> bool:
     """Whether statistics of every team are shown: to an admin, and to anyone in open mode."""
     return Scope.ADMIN in caller.scopes or caller.key_id is None
+
+
+def reach(caller: Caller) -> TeamId | None:
+    """The team whose tasks the own routes show: None, all of them, only to an admin."""
+    return None if Scope.ADMIN in caller.scopes else caller.team_id
 
 
 def _key_of(authorization: str | None) -> str:

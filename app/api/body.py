@@ -36,6 +36,11 @@ class Body:
     files: Mapping[Role, ReceivedFile] = field(default_factory=dict)
 
 
+def has_body(request: HttpRequest) -> bool:
+    """Whether the request carries a body at all, as far as its headers tell."""
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
+
+
 async def read_body(request: HttpRequest, *, max_bytes: int, incoming: Incoming | None = None) -> Body:
     """Read and decode the body.
 

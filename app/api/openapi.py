@@ -11,7 +11,9 @@ from app.api.config import HttpConfig
 from app.api.context import HttpRequest, context_of
 from app.api.envelope import Failure
 from app.api.operations import ERRORS, paths
+from app.domain.record import Record
 from app.domain.result import ClipItem, Entry, StateItem
+from app.services import CancelView
 
 _REF = "#/components/schemas/{name}"
 _SHAPES = (
@@ -22,6 +24,8 @@ _SHAPES = (
     shapes.ModelInventory,
     shapes.SampleText,
     shapes.FormattedText,
+    Record,
+    CancelView,
     Entry,
     ClipItem,
     StateItem,

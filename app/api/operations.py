@@ -41,6 +41,8 @@ def paths() -> Described:
         "/v1/models": {"get": _get("models", "List the diffusion models", "ModelList")},
         "/v1/model_inventory": {"get": _get("inventory", "List all models", "ModelInventory")},
         "/v1/stats": {"get": _stats()},
+        "/v1/tasks/{task_id}": {"get": _task()},
+        "/v1/tasks/{task_id}/cancel": {"post": _cancel()},
         "/health": {"get": _health()},
     }
 
@@ -94,6 +96,36 @@ def _stats() -> Described:
     described = _get("stats", "Count tasks", "Statistics")
     about = "`team`: only the caller's team, where the caller would see all of them."
     described["parameters"] = [_parameter("query", "scope", about, {"type": "string", "examples": ["team"]})]
+    return described
+
+
+def _task() -> Described:
+    return _operation(
+        "task",
+        "Show the audit record of a task",
+        "What is not known is null or empty. Unknown query parameters are an error.",
+        answer=_ref("Record"),
+        errors=(*_KEY_ERRORS, 404),
+        parameters=[_TASK_ID],
+    )
+
+
+def _cancel() -> Described:
+    described = _operation(
+        "cancel",
+        "Cancel a task",
+        "A waiting task ends at once, a running one at its next step. Repeating it is fine; a task that "
+        "ended otherwise is a conflict.",
+        answer=_ref("CancelView"),
+        errors=(*_BODY_ERRORS, 404, 409),
+        parameters=[_TASK_ID],
+    )
+    fields: Described = {
+        "type": "object",
+        "properties": {"ai_token": {"type": "string", "description": "The key, instead of the header."}},
+        "additionalProperties": False,
+    }
+    described["requestBody"] = {"required": False, "content": {"application/json": {"schema": fields}}}
     return described
 
 
@@ -210,6 +242,9 @@ def _ref(name: str) -> Described:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+_TASK_ID = _parameter(
+    "path", "task_id", "Id of the task.", {"type": "string", "format": "uuid"}, required=True
+)
 _AUDIO_TYPES = ("audio/mpeg", "audio/wav", "audio/flac", "audio/ogg")
 _AUDIO_KEY: Described = {"type": "string", "examples": ["audio/0c5e0c5e0c5e0c5e0c5e0c5e0c5e0c5e.mp3"]}
 _RANGE: Described = {"type": "string", "examples": ["bytes=0-1023"]}

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from litestar import Response, post
@@ -15,10 +14,9 @@ from app.api.envelope import success
 from app.domain.errors import DatabaseUnavailableError, ValidationError
 from app.domain.keys import Scope
 from app.domain.result import Entry, entry
-from app.domain.task import TaskId
+from app.domain.task import parse_task_id
 from app.domain.wire_json import decode_json
 
-_UUID_CHARS = 36
 _RETRY_PAUSE_S = 0.2
 
 
@@ -42,7 +40,7 @@ async def query_result(request: HttpRequest) -> Response[bytes]:
 async def _entries(context: Context, fields: Mapping[str, Any], authorization: str | None) -> list[Entry]:
     caller = await context.auth.by_body(fields, authorization, Scope.TASKS_READ)
     asked = _asked_ids(fields.get("task_id_list"), max_ids=context.config.max_query_ids)
-    ids = {text: task_id for text in asked if (task_id := _task_id(text)) is not None}
+    ids = {text: task_id for text in asked if (task_id := parse_task_id(text)) is not None}
     views = await context.services.query(caller.team_id, list(set(ids.values()))) if ids else {}
     env = context.config.env
     return [entry(text, views.get(ids[text]) if text in ids else None, env=env) for text in asked]
@@ -60,12 +58,3 @@ def _asked_ids(value: Any, *, max_ids: int) -> Sequence[str]:
     if len(value) > max_ids:
         raise ValidationError(f"task_id_list has {len(value)} ids; at most {max_ids} are allowed")
     return [item if isinstance(item, str) else msgspec.json.encode(item).decode() for item in value]
-
-
-def _task_id(text: str) -> TaskId | None:
-    if len(text) != _UUID_CHARS:
-        return None
-    try:
-        return TaskId(UUID(text))
-    except ValueError:
-        return None

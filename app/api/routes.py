@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from litestar import Litestar, Router
 from litestar.datastructures import State
 
+from app.api.access import AccessLog
 from app.api.audio import audio
 from app.api.auth import Authenticator
 from app.api.config import HttpConfig
@@ -21,6 +22,7 @@ from app.api.pages import docs, web
 from app.api.query_result import query_result
 from app.api.release_task import release_task
 from app.api.stats import stats
+from app.api.tasks import cancel, task
 from app.services import Services
 
 HANDLERS = (
@@ -33,6 +35,8 @@ HANDLERS = (
     model_inventory,
     stats,
     health,
+    task,
+    cancel,
 )
 PAGES = (openapi_json, docs, web)
 """Routes that the OpenAPI document does not describe; they need no key."""
@@ -55,5 +59,5 @@ def create_app(services: Services, config: HttpConfig, *, lifespan: Sequence[Lif
         debug=False,
         pdb_on_exception=False,
     )
-    app.asgi_handler = Front(app.asgi_handler, origins=config.cors_origins)
+    app.asgi_handler = Front(AccessLog(app.asgi_handler), origins=config.cors_origins)
     return app

@@ -16,8 +16,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from app.cli.configure import settings_or_exit
 from app.cli.serve import check_models
-from app.cli.service import settings_or_exit
 from app.client import ApiError, Client, TaskFailedError, TaskResult
 from app.embedded.program import LAUNCHER
 from app.settings import TINY_MODEL, Settings
@@ -73,7 +73,7 @@ def _introduce(model: str) -> None:
     if model == TINY_MODEL:
         console.print(
             "[yellow]This model has random weights: the clip will be noise, not music.[/yellow]\n"
-            "For music: make demo MODEL=acestep-v15-turbo\n"
+            "For music: make demo MODEL=acestep-v15-turbo (this release cannot download its weights yet)\n"
         )
 
 
@@ -97,7 +97,7 @@ def _service(settings: Settings, model: str, log: Path) -> Iterator[Client]:
     ]
     # In a session of its own Ctrl-C reaches only us; if we are killed, the service is told to stop.
     bound = [sys.executable, str(LAUNCHER), str(int(signal.SIGTERM)), str(os.getpid()), "-1", "-1"]
-    with log.open("ab") as out:
+    with log.open("wb") as out:
         process = subprocess.Popen(
             bound + serve,
             stdin=subprocess.DEVNULL,

@@ -15,7 +15,8 @@ from pathlib import Path
 import click
 
 from app import logs
-from app.cli.service import listen, settings_or_exit
+from app.cli.configure import settings_or_exit
+from app.cli.service import listen
 from app.db.engine import Database
 from app.db.migrate import migrate
 from app.domain.errors import ServiceError
@@ -34,7 +35,7 @@ MODEL_LOAD_LIMIT_S = 600.0
 
 NOISE = (
     "This model has random weights: it makes noise, not music. "
-    "`make serve MODEL=acestep-v15-turbo` is the command for music."
+    "Music needs MODEL=acestep-v15-turbo, whose weights this release cannot download yet."
 )
 
 

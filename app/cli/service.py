@@ -4,17 +4,19 @@ import asyncio
 import os
 import socket
 import sys
-from typing import Any
 
 import click
 import uvicorn
 import uvloop
 
 from app import logs
+from app.cli.configure import settings_or_exit
+from app.cli.keys import key
+from app.cli.teams import team
 from app.db.migrate import migrate, require_schema
 from app.domain.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaMismatchError
 from app.main import build
-from app.settings import ConfigurationError, Settings, load
+from app.settings import Settings
 
 BACKLOG = 2048
 
@@ -23,6 +25,10 @@ BACKLOG = 2048
 @click.version_option(package_name="acestep-service")
 def main() -> None:
     """Run one part of the service; `acestep-api` runs all of them on one machine."""
+
+
+main.add_command(team)
+main.add_command(key)
 
 
 @main.command()
@@ -39,7 +45,7 @@ def api(api_host: str | None, api_port: int | None) -> None:
 @main.command()
 def worker() -> None:
     """Run a worker beside a GPU."""
-    settings_or_exit()
+    _require(settings_or_exit(), "database_url", "redis_url")
     os.execv(sys.executable, [sys.executable, "-P", "-m", "workers"])  # noqa: S606
 
 
@@ -48,8 +54,9 @@ def migrate_command() -> None:
     """Bring the database to the newest schema."""
     settings = settings_or_exit()
     logs.configure(settings.log_level, secrets=settings.secrets)
+    (database_url,) = _require(settings, "database_url")
     try:
-        asyncio.run(migrate(_required(settings, "database_url")))
+        asyncio.run(migrate(database_url))
     except (DatabaseUnavailableError, DatabaseRefusedError) as error:
         raise click.ClickException(f"{error}; check DATABASE_URL") from None
     click.echo("the schema is up to date")
@@ -68,28 +75,23 @@ def models_list() -> None:
     os.execv(command[0], command)  # noqa: S606
 
 
-def settings_or_exit(**flags: Any) -> Settings:
-    """Read the settings, or end with one line that names what is wrong."""
-    try:
-        return load(**flags)
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _required(settings: Settings, field: str) -> str:
-    value = getattr(settings, field)
-    if value is None:
+def _require(settings: Settings, *fields: str) -> list[str]:
+    """Return the values of settings that this command cannot do without, or end naming all missing ones."""
+    values = {field: getattr(settings, field) for field in fields}
+    missing = [
+        str(Settings.model_fields[field].validation_alias)
+        for field, value in values.items()
+        if value is None or not value.get_secret_value()
+    ]
+    if missing:
         raise click.ClickException(
-            f"{field.upper()} is not set; `acestep-api` starts its own servers, this command needs yours"
+            f"not set: {', '.join(missing)}; `acestep-api` starts its own servers, this command needs yours"
         )
-    return str(value.get_secret_value())
+    return [str(value.get_secret_value()) for value in values.values()]
 
 
 async def _serve(settings: Settings) -> None:
-    pepper = settings.key_pepper.get_secret_value()
-    if not pepper:
-        raise click.ClickException("ACESTEP_KEY_PEPPER is not set; use one secret on all machines")
-    database_url, redis_url = _required(settings, "database_url"), _required(settings, "redis_url")
+    database_url, redis_url, pepper = _require(settings, "database_url", "redis_url", "key_pepper")
     try:
         await require_schema(database_url)
         app = await build(settings, database_url=database_url, redis_url=redis_url, pepper=pepper.encode())

@@ -64,6 +64,13 @@ class Database:
             yield UnitOfWork(connection)
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[UnitOfWork]:
+        """Several reads of one state of the database."""
+        engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with self._reachable(), engine.begin() as connection:
+            yield UnitOfWork(connection)
+
+    @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[UnitOfWork]:
         """Each statement is a transaction of its own: one round trip instead of three."""
         async with self._reachable(), self._autocommit.connect() as connection:

@@ -22,6 +22,7 @@ from app.db.base import Base, Json, JsonList, Serial
 
 NOW = text("now()")
 ZERO = text("0")
+RANDOM_ID = text("gen_random_uuid()")
 EMPTY_OBJECT = text("'{}'::jsonb")
 EMPTY_LIST = text("'[]'::jsonb")
 # Heartbeats rewrite rows in place: room on the page keeps them HOT, and vacuum must follow closely.
@@ -35,6 +36,7 @@ class Team(Base):
     __table_args__ = (CheckConstraint("weight > 0", name="weight_positive"),)
 
     id: Mapped[Serial]
+    public_id: Mapped[UUID] = mapped_column(unique=True, server_default=RANDOM_ID)
     name: Mapped[str] = mapped_column(unique=True)
     disabled_at: Mapped[datetime | None]
     max_queued: Mapped[int | None]
@@ -73,6 +75,7 @@ class ApiKey(Base):
     __tablename__ = "api_keys"
 
     id: Mapped[Serial]
+    public_id: Mapped[UUID] = mapped_column(unique=True, server_default=RANDOM_ID)
     team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"), index=True)
     name: Mapped[str]
     prefix: Mapped[str]

@@ -190,7 +190,8 @@ WITH mine AS MATERIALIZED (
     INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id, data)
     SELECT seq, team_id, CASE status WHEN 'queued' THEN 'requeued' ELSE status END, attempt,
            CAST(:actor_kind AS text), CAST(:actor_id AS text),
-           CAST(:data AS jsonb) || jsonb_strip_nulls(jsonb_build_object('code', error_code))
+           CAST(:data AS jsonb) || jsonb_strip_nulls(jsonb_build_object(
+               'code', error_code, 'gpu_seconds', nullif(CAST(:gpu_seconds AS float8), 0)))
     FROM done
 ){more}
 SELECT id, team_id, attempt, status FROM done

@@ -2,11 +2,14 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.audit import Audit
+from app.db.history import History
 from app.db.keys import Keys
 from app.db.objects import Objects
 from app.db.stats import Stats
 from app.db.sweeps import Sweeps
 from app.db.tasks import Tasks
+from app.db.teams import Teams
 from app.db.views import Views
 from app.db.workers import Workers
 
@@ -22,3 +25,6 @@ class UnitOfWork:
         self.workers = Workers(connection)
         self.sweeps = Sweeps(connection)
         self.keys = Keys(connection)
+        self.teams = Teams(connection)
+        self.audit = Audit(connection)
+        self.history = History(connection)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from app.domain.task import TaskId
 
@@ -21,6 +22,9 @@ class Doorbell(Protocol):
 
     def ring(self, pings: Sequence[Ping]) -> None:
         """Send a wake-up soon, coalesced with others; never raises and never waits."""
+
+    def nudge(self, worker_id: UUID) -> None:
+        """Tell a worker soon to look at its rows; never raises and never waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from app.domain.aliases import TOKEN_FIELD, Sources
+from app.domain.aliases import Sources
 from app.domain.controls import parse_labels, parse_priority, parse_webhook_url
+from app.domain.credentials import without_credentials
 from app.domain.draft import Draft
 from app.domain.inputs import Role
 from app.domain.offers import Offers
@@ -41,7 +42,7 @@ def parse_submission(
     apply_rules(draft, model, offers, uploaded)
     priority, note = parse_priority(body.get("priority"), max_priority=offers.max_priority)
     return Submission(
-        request={key: value for key, value in body.items() if key != TOKEN_FIELD},
+        request=without_credentials(body),
         content_type=content_type,
         requested_model=requested_model,
         params=draft.values,

@@ -11,6 +11,19 @@ TaskId = NewType("TaskId", UUID)
 TeamId = NewType("TeamId", int)
 
 
+_UUID_CHARS = 36
+
+
+def parse_task_id(text: str) -> TaskId | None:
+    """Read an id in its usual spelling; None for any other text, which is then simply unknown."""
+    if len(text) != _UUID_CHARS:
+        return None
+    try:
+        return TaskId(UUID(text))
+    except ValueError:
+        return None
+
+
 class TaskStatus(StrEnum):
     """The five states of a task; the last three are final."""
 
@@ -41,11 +54,15 @@ class TaskStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: the team of the key, and what the key may do."""
+    """Who asks: the team of the key, and what the key may do.
+
+    `key_prefix` is the visible part of a stored key; the bootstrap key and open mode have none.
+    """
 
     team_id: TeamId
     key_id: int | None
     scopes: frozenset[str]
+    key_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
-"""JSON from clients, decoded within bounds that the rest of the service can rely on."""
+"""JSON from clients, decoded within bounds that the rest of the service can rely on; times for them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -27,6 +28,11 @@ def decode_json(raw: bytes | str) -> Any:
     if b"\\u0000" in data and "\x00" in _all_text(value):
         raise ValidationError("text must not contain the character U+0000")
     return value
+
+
+def rfc3339(time: datetime) -> str:
+    """Write an aware time as RFC 3339 in UTC, with milliseconds."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

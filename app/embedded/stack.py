@@ -1,5 +1,6 @@
 """The local stack as one context: lock, secrets, Postgres and Valkey, each only where none is configured."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,8 @@ from app.embedded.postgres import initialise, postgres
 from app.embedded.redis import find_server, valkey
 from app.embedded.redis import redis_url as own_redis_url
 from app.embedded.supervisor import OnExit, Supervisor
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,11 @@ async def embedded_stack(
                 notes = folder.load_notes(data_dir)
                 home = Path(notes.pg_home) if notes.pg_home else None
                 place = await choose_place(data_dir, noted_home=home, binaries=pg_bin, user=pg_user)
+                if place.home != data_dir:
+                    log.warning(
+                        "the database is not in the data folder, which its user cannot enter",
+                        extra={"database": place.data},
+                    )
                 if place.home != data_dir:
                     locks.enter_context(folder.hold(place.home))
                 database_url = await _start_postgres(data_dir, place, supervisor, secrets, fsync=fsync)

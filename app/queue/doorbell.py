@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from arq.connections import ArqRedis, RedisSettings, create_pool
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 BELL_QUEUE = "acestep:bell"
 BELL_FUNCTION = "look"
+NUDGE_CHANNEL = "acestep:nudge"
 # More pings than slots wake nobody else: each slot claims until nothing is left.
 MOST_PINGS = 64
 # A Redis that accepts connections and answers nothing must not hold the sender for ever.
@@ -47,6 +49,7 @@ class ArqDoorbell:
     def __init__(self, redis_url: str) -> None:
         self._settings = redis_settings(redis_url)
         self._waiting: dict[Ping, None] = {}
+        self._nudged: dict[UUID, None] = {}
         self._wake = asyncio.Event()
         self._pool: ArqRedis | None = None
         self._task: asyncio.Task[None] | None = None
@@ -55,6 +58,11 @@ class ArqDoorbell:
     def ring(self, pings: Sequence[Ping]) -> None:
         """Send wake-ups soon; never raises and never waits."""
         self._waiting |= dict.fromkeys(pings)
+        self._wake.set()
+
+    def nudge(self, worker_id: UUID) -> None:
+        """Tell a worker soon to look at its rows; never raises and never waits."""
+        self._nudged[worker_id] = None
         self._wake.set()
 
     async def start(self) -> None:
@@ -66,7 +74,7 @@ class ArqDoorbell:
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._waiting:
+        if self._waiting or self._nudged:
             await self._send_waiting()
         await self._disconnect()
 
@@ -78,9 +86,10 @@ class ArqDoorbell:
 
     async def _send_waiting(self) -> None:
         pings, self._waiting = list(self._waiting), {}
+        workers, self._nudged = list(self._nudged), {}
         try:
             async with asyncio.timeout(SEND_LIMIT_S):
-                await self._send(pings[:MOST_PINGS])
+                await self._send(pings[:MOST_PINGS], workers)
         except (RedisError, OSError, TimeoutError) as error:
             self.failures += 1
             log.warning("ring failed", extra={"tasks": len(pings), "reason": type(error).__name__})
@@ -90,7 +99,7 @@ class ArqDoorbell:
             log.exception("ring failed")
             await self._disconnect()
 
-    async def _send(self, pings: Sequence[Ping]) -> None:
+    async def _send(self, pings: Sequence[Ping], workers: Sequence[UUID]) -> None:
         if self._pool is None:
             self._pool = await create_pool(
                 self._settings, job_serializer=encode_job, default_queue_name=BELL_QUEUE
@@ -98,6 +107,8 @@ class ArqDoorbell:
         for ping in pings:
             job_id = f"{ping.task_id}:{ping.attempt}"
             await self._pool.enqueue_job(BELL_FUNCTION, _job_id=job_id, _expires=60)
+        for worker_id in workers:
+            await self._pool.publish(NUDGE_CHANNEL, str(worker_id))
 
     async def _disconnect(self) -> None:
         pool, self._pool = self._pool, None

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.offers import Offers
+from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
 
 
@@ -66,6 +67,15 @@ class HealthView:
     loaded_lm_model: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelView:
+    """Where a task stands after somebody asked to stop it."""
+
+    id: str
+    state: str
+    cancel_requested: bool
+
+
 class Submit(Protocol):
     """Stores a task and answers after the commit."""
 
@@ -106,6 +116,8 @@ class Services:
 
     Attributes:
         query: tasks of one team by id; unknown and foreign ids are absent.
+        record: audit record of a team's task, or of any for None; raises NotFoundError.
+        cancel: of a team's task, or of any for None; raises NotFoundError and ConflictError.
         stats: of one team, or of all for None.
         offers: what can be asked for now; cheap.
         health: raises DatabaseUnavailableError.
@@ -115,6 +127,8 @@ class Services:
 
     submit: Submit
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
+    record: Callable[[TeamId | None, TaskId], Awaitable[Record]]
+    cancel: Callable[[Caller, TeamId | None, TaskId], Awaitable[CancelView]]
     audio: AudioReader
     stats: Callable[[TeamId | None], Awaitable[StatsView]]
     offers: Callable[[], Awaitable[Offers]]

@@ -1,4 +1,4 @@
-"""Who a key belongs to; answers are kept for a few seconds, so a revoked key stops within them."""
+"""Who a key belongs to; answers are kept for ten seconds, so a revoked or expired key stops within them."""
 
 import asyncio
 
@@ -7,6 +7,7 @@ from app.domain.errors import DatabaseUnavailableError
 from app.domain.task import Caller
 
 CACHE_S = 10.0
+OPEN_CACHE_S = 1.0
 MOST_CACHED = 4096
 
 
@@ -34,9 +35,9 @@ class Keys:
         return caller
 
     async def has_keys(self) -> bool:
-        """Whether a key was ever created; once true, it stays true."""
+        """Whether a key was ever created; once true, it stays true, for keys are never deleted."""
         now = asyncio.get_running_loop().time()
-        if self._has_keys and (self._has_keys[1] or now - self._has_keys[0] < CACHE_S):
+        if self._has_keys and (self._has_keys[1] or now - self._has_keys[0] < OPEN_CACHE_S):
             return self._has_keys[1]
         try:
             async with self._database.autocommit() as work:

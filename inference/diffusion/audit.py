@@ -43,7 +43,7 @@ def describe(
 
 
 @cache
-def library_versions() -> dict[str, str]:
-    """Return the versions that decide about the samples."""
+def library_versions() -> dict[str, str | None]:
+    """Return the versions that decide about the samples; no CUDA on a build without it."""
     libraries = {name: version(name) for name in ("torch", "diffusers", "transformers")}
-    return {"python": platform.python_version(), **libraries}
+    return {"python": platform.python_version(), "cuda": torch.version.cuda, **libraries}

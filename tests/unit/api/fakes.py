@@ -14,8 +14,9 @@ from app.domain.errors import NotFoundError
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import key_digest
 from app.domain.offers import ModelOffer, Offers
+from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
-from app.services import HealthView, OfferedModel, Services, StatsView, StoredAudio
+from app.services import CancelView, HealthView, OfferedModel, Services, StatsView, StoredAudio
 
 PEPPER = b"pepper"
 TEAM = TeamId(7)
@@ -36,6 +37,7 @@ class FakeServices:
     stats_of: list[TeamId | None] = field(default_factory=list)
     audio_team: TeamId = TEAM
     audio_teams_asked: list[TeamId | None] = field(default_factory=list)
+    teams_asked: list[TeamId | None] = field(default_factory=list)
     is_object_lost: bool = False
     queue_maxsize: int | None = 200
     models_offered: Sequence[OfferedModel] = ()
@@ -68,6 +70,8 @@ class FakeServices:
         return Services(
             submit=self.submit,
             query=self.query,
+            record=self.record,
+            cancel=self.cancel,
             audio=self,
             stats=self.stats,
             offers=self.offers,
@@ -100,6 +104,14 @@ class FakeServices:
         self._reach_database()
         mine = self.tasks.get(team_id, {})
         return {task_id: mine[task_id] for task_id in ids if task_id in mine}
+
+    async def record(self, team_id: TeamId | None, task_id: TaskId) -> Record:
+        self.teams_asked.append(team_id)
+        raise NotFoundError("task not found")
+
+    async def cancel(self, caller: Caller, team_id: TeamId | None, task_id: TaskId) -> CancelView:
+        self.teams_asked.append(team_id)
+        return CancelView(id=str(task_id), state="running", cancel_requested=True)
 
     async def find(self, team_id: TeamId | None, public_key: str) -> StoredAudio:
         self.audio_teams_asked.append(team_id)

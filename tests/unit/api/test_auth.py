@@ -1,13 +1,14 @@
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from app.domain.keys import ALL_SCOPES, OPEN_SCOPES
+from app.domain.keys import ALL_SCOPES, OPEN_SCOPES, make_key
 from app.domain.task import TeamId
 from tests.unit.api.fakes import Client, Connect, FakeServices
 
 KEY = "the-operators-key"
-OTHER = "ace_a-key-of-another-team"
+OTHER = make_key()
 GOOD = {"authorization": f"Bearer {KEY}"}
 BAD = {"authorization": "Bearer wrong"}
 
@@ -107,6 +108,8 @@ async def test_a_stored_key_closes_the_service_and_acts_for_its_team(
         ("POST", "/query_result", "tasks:read"),
         ("GET", "/v1/audio?path=x", "audio:read"),
         ("GET", "/v1/stats", "stats:read"),
+        ("GET", "/v1/tasks/x", "tasks:read"),
+        ("POST", "/v1/tasks/x/cancel", "tasks:cancel"),
     ],
 )
 async def test_a_key_without_the_scope_is_403(
@@ -122,11 +125,30 @@ async def test_a_key_without_the_scope_is_403(
 async def test_model_lists_need_any_key_and_admin_implies_the_rest(
     connect: Connect, fakes: FakeServices
 ) -> None:
-    fakes.add_key("plain", scopes=frozenset())
-    fakes.add_key("admin", scopes=frozenset({"admin"}))
+    plain, admin = make_key(), make_key()
+    fakes.add_key(plain, scopes=frozenset())
+    fakes.add_key(admin, scopes=frozenset({"admin"}))
     async with connect() as client:
-        assert (await client.get("/v1/models", headers={"authorization": "plain"})).status_code == 200
-        assert (await client.get("/v1/stats", headers={"authorization": "admin"})).status_code == 200
+        assert (await client.get("/v1/models", headers={"authorization": plain})).status_code == 200
+        assert (await client.get("/v1/stats", headers={"authorization": admin})).status_code == 200
+
+
+async def test_a_mistyped_key_never_reaches_the_database(connect: Connect, fakes: FakeServices) -> None:
+    mistyped = OTHER[:-1] + ("0" if OTHER[-1] != "0" else "1")
+    fakes.add_key(mistyped, scopes=ALL_SCOPES)  # would be found, if it were looked up
+    async with connect() as client:
+        response = await client.get("/v1/models", headers={"authorization": mistyped})
+    assert (response.status_code, response.json()["error"]) == (401, "invalid API key")
+
+
+async def test_only_an_admin_reaches_the_tasks_of_all_teams(connect: Connect, fakes: FakeServices) -> None:
+    fakes.add_key(OTHER, team=TeamId(9), scopes=ALL_SCOPES - {"admin"})
+    path = f"/v1/tasks/{uuid4()}"
+    async with connect(bootstrap_key=KEY) as client:
+        for key in (OTHER, KEY):
+            await client.get(path, headers={"authorization": key})
+            await client.post(f"{path}/cancel", headers={"authorization": key})
+    assert fakes.teams_asked == [TeamId(9), TeamId(9), None, None]
 
 
 async def test_a_token_that_is_no_unicode_text_is_just_wrong(connect: Connect) -> None:

@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from app.domain.inputs import Role
-from app.domain.keys import ALL_SCOPES
+from app.domain.keys import ALL_SCOPES, make_key
 from tests.unit.api.fakes import Client, Connect, FakeServices
 
 URLENCODED = {"content-type": "application/x-www-form-urlencoded"}
 BOUNDARY = "limit-of-a-part"
 MULTIPART = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
-KEY, OTHER_KEY = "sk-known", "sk-unknown"
+KEY, OTHER_KEY = make_key(), make_key()
 
 
 def part(name: str | None, content: bytes | str, *, filename: str | None = None, type_: str = "") -> bytes:

@@ -1,7 +1,10 @@
 import pytest
 
+from app.domain.keys import make_key
 from app.services import OfferedModel
 from tests.unit.api.fakes import Client, Connect, FakeServices
+
+KEY = make_key()
 
 TURBO = OfferedModel(
     name="acestep-v15-turbo",
@@ -61,9 +64,9 @@ async def test_stats_are_of_the_own_team_unless_admin_or_open(
     connect: Connect, fakes: FakeServices, scopes: set[str] | None, query: str, team: int | None
 ) -> None:
     if scopes is not None:
-        fakes.add_key("key", scopes=frozenset(scopes))
+        fakes.add_key(KEY, scopes=frozenset(scopes))
     async with connect() as client:
-        await client.get(f"/v1/stats{query}", headers={"authorization": "key"})
+        await client.get(f"/v1/stats{query}", headers={"authorization": KEY})
     assert fakes.stats_of == [team]
 
 

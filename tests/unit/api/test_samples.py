@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.keys import make_key
 from app.services import OfferedModel
 from tests.unit.api.fakes import Client, Connect, FakeServices
 
@@ -46,11 +47,12 @@ async def test_a_broken_sample_request_is_refused(client: Client, body: bytes) -
 
 @pytest.mark.parametrize("path", ["/create_random_sample", "/format_input"])
 async def test_both_need_a_key_that_may_write(connect: Connect, fakes: FakeServices, path: str) -> None:
-    fakes.add_key("reader", scopes=frozenset({"tasks:read"}))
+    reader = make_key()
+    fakes.add_key(reader, scopes=frozenset({"tasks:read"}))
     async with connect(bootstrap_key="boss") as client:
         assert (await client.post(path, json={})).status_code == 401
         assert (await client.post(path, json={"ai_token": "wrong"})).status_code == 401
-        assert (await client.post(path, json={"ai_token": "reader"})).status_code == 403
+        assert (await client.post(path, json={"ai_token": reader})).status_code == 403
 
 
 async def test_a_random_sample_without_a_body_takes_the_key_from_the_header(connect: Connect) -> None:

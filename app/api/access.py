@@ -1,0 +1,55 @@
+"""One log line for every request: what was asked and how it ended, without query, body or header values."""
+
+import logging
+import time
+from contextvars import ContextVar
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+seen_key: ContextVar[str | None] = ContextVar("seen_key", default=None)
+"""Visible part of the key of this request, once it was found to be valid."""
+
+
+class AccessLog:
+    """Wraps the whole application, inside the part that gives a request its id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and note how it was answered."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status, sent_bytes = 0, 0
+        seen_key.set(None)
+
+        async def count(message: Message) -> None:
+            nonlocal status, sent_bytes
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                sent_bytes += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, count)
+        finally:
+            log.info("answered", extra=_line(scope, status, sent_bytes, time.perf_counter() - started))
+
+
+def _line(scope: HTTPScope, status: int, sent_bytes: int, seconds: float) -> dict[str, object]:
+    return {
+        "method": scope["method"],
+        # The template, not the path: a path may hold what a client should not have put there.
+        "route": scope.get("path_template") or "(unknown)",
+        "status": status,
+        "bytes": sent_bytes,
+        "ms": round(seconds * 1000, 1),
+        "request_id": scope["state"]["request_id"],
+        "key": seen_key.get() or "-",
+    }

@@ -1,0 +1,95 @@
+"""Everything that is stored of one task. The only reads that an admin may make over all teams are here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.history import StoredEvent, StoredTask
+from app.domain.task import ClipView, TaskId, TaskStatus, TeamId
+
+# Erased tasks are shown to admins only.
+_VISIBLE = """
+t.id = :id AND t.kind = 'generate'
+  AND (CAST(:team_id AS bigint) IS NULL OR (t.team_id = CAST(:team_id AS bigint) AND t.deleted_at IS NULL))
+"""
+
+_TASK = text(f"""
+SELECT t.seq, t.id, t.team_id, g.public_id AS public_team_id, k.public_id AS public_key_id,
+       k.prefix AS key_prefix, t.status, t.task_type, t.priority, t.request_id, t.idempotency_key,
+       t.parent_id, t.parent_relation, t.legal_hold, t.created_at, t.first_started_at, t.started_at,
+       t.finished_at, t.deleted_at, now() AS read_at, t.progress, t.stage, t.progress_text,
+       t.requested_model, t.model, t.result, t.error_code, t.error_message,
+       p.request, p.content_type, p.params, p.adjustments, p.inputs, p.labels, p.client,
+       CASE WHEN t.status = 'queued' THEN
+           (SELECT count(*) FROM tasks q WHERE q.status = 'queued' AND q.lane = t.lane
+                AND (q.queue_rank, q.seq) <= (t.queue_rank, t.seq)) END AS queue_position
+FROM tasks t
+JOIN teams g ON g.id = t.team_id
+LEFT JOIN api_keys k ON k.id = t.api_key_id
+LEFT JOIN task_params p ON p.task_seq = t.seq
+WHERE {_VISIBLE}
+""")  # noqa: S608 - parts of this file only
+
+# A key of another team, an admin's, is named to admins only.
+_EVENTS = text("""
+SELECT e.at, e.event, e.attempt, e.actor_kind, e.actor_id, k.prefix AS key_prefix, e.data
+FROM task_events e
+LEFT JOIN api_keys k
+    ON k.id = CASE WHEN e.actor_kind IN ('client', 'admin') THEN CAST(e.actor_id AS bigint) END
+   AND (k.team_id = e.team_id OR CAST(:team_id AS bigint) IS NULL)
+WHERE e.task_seq = :seq
+ORDER BY e.id
+""")
+
+_OUTPUTS = text("""
+SELECT item AS index, public_key, ext, mime, bytes AS size_bytes, sha256, duration_s,
+       sample_rate AS sample_rate_hz, seed, deleted_at IS NULL AS available, expires_at
+FROM objects WHERE task_seq = :seq AND role = 'output' ORDER BY item
+""")
+
+_STATE = text(f"""
+SELECT t.team_id, t.status, t.worker_id, t.cancel_requested_at FROM tasks t WHERE {_VISIBLE}
+""")  # noqa: S608
+
+
+class History:
+    """Reads of single tasks for their owners; team None stands for an admin, who sees all teams."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def task(self, team_id: TeamId | None, task_id: TaskId) -> StoredTask | None:
+        """All that is stored of a task; several statements, so ask within a snapshot."""
+        row = (await self._connection.execute(_TASK, {"id": task_id, "team_id": team_id})).first()
+        if row is None:
+            return None
+        events = await self._connection.execute(_EVENTS, {"seq": row.seq, "team_id": team_id})
+        outputs = (await self._connection.execute(_OUTPUTS, {"seq": row.seq})).all()
+        return _stored(row, [StoredEvent(**event._mapping) for event in events], outputs)
+
+    async def state(self, team_id: TeamId | None, task_id: TaskId) -> Row[Any] | None:
+        """Team, status, worker and time of the cancel request of a task."""
+        return (await self._connection.execute(_STATE, {"id": task_id, "team_id": team_id})).first()
+
+
+def _stored(row: Row[Any], events: list[StoredEvent], outputs: Any) -> StoredTask:
+    values: dict[str, Any] = {name: value for name, value in row._mapping.items() if name != "seq"}
+    values["status"] = TaskStatus(row.status)
+    # Neither a result before the end, nor parameters after an erasure.
+    for name in ("result", "request", "params", "labels"):
+        values[name] = values[name] or {}
+    for name in ("adjustments", "inputs"):
+        values[name] = values[name] or []
+    return StoredTask(
+        **values,
+        expires_at=min((o.expires_at for o in outputs if o.available and o.expires_at), default=None),
+        events=events,
+        clips=[_clip(output._mapping) for output in outputs],
+    )
+
+
+def _clip(output: Mapping[str, Any]) -> ClipView:
+    return msgspec.convert({name: output[name] for name in output if name != "expires_at"}, ClipView)

@@ -1,0 +1,107 @@
+"""The application as `acestep-service api` builds it, on real servers, with two teams that have keys."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest_asyncio
+from litestar import Litestar
+
+from app.db.engine import Database
+from app.db.tasks import Actor
+from app.domain.keys import OPEN_SCOPES, key_digest
+from app.domain.task import TaskId
+from app.domain.teams import TeamLimits
+from app.main import build
+from app.services.teams import Teams
+from app.settings import load
+from app.storage.choose import choose_store
+from tests.builders import MODEL, WORKER, a_clip, a_task, claim
+
+PEPPER = "pepper-of-the-tests"
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A team with a key, a finished task with a stored clip, and a waiting one."""
+
+    name: str
+    key: str
+    done: TaskId
+    waiting: TaskId
+    audio: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
+
+
+@dataclass(frozen=True)
+class World:
+    """The running application and its tenants."""
+
+    app: Litestar
+    client: httpx.AsyncClient
+    teams: Teams
+    a: Tenant
+    b: Tenant
+
+
+@pytest_asyncio.fixture
+async def world(db: Database, database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    teams = Teams(db, pepper=PEPPER.encode(), actor="test")
+    settings = load(data_dir=tmp_path, config_path=MODEL)
+    tenants = [await a_tenant(db, teams, name, tmp_path) for name in ("team-a", "team-b")]
+    app = await build(settings, database_url=database_url, redis_url=redis_url, pepper=PEPPER.encode())
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+    async with running(app), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield World(app, client, teams, *tenants)
+
+
+@asynccontextmanager
+async def running(app: Litestar) -> AsyncIterator[None]:
+    """The application's lifespan, in a task of its own: its start and end must share one."""
+    started, ending = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            started.set()
+            await ending.wait()
+
+    living = asyncio.create_task(live())
+    await started.wait()
+    yield
+    ending.set()
+    await living
+
+
+async def a_tenant(db: Database, teams: Teams, name: str, folder: Path) -> Tenant:
+    await teams.create_team(name, TeamLimits())
+    made = await teams.create_key(name, name="tests", scopes=[str(scope) for scope in OPEN_SCOPES])
+    async with db.autocommit() as work:
+        caller = await work.keys.caller(key_digest(made.text.encode(), PEPPER.encode()))
+    assert caller is not None
+    team = caller.team_id
+    await a_task(db, team, prompt=f"secret words of {name}")
+    (task,) = await claim(db)
+    row = a_clip(task)
+    clip = folder / "clip.wav"
+    clip.write_bytes(f"sound of {name}".encode() * 10)
+    row |= {"bytes": clip.stat().st_size, "sha256": hashlib.sha256(clip.read_bytes()).hexdigest()}
+    store = choose_store(**load(data_dir=folder).store)
+    await store.put_file(row["storage_key"], clip, sha256=row["sha256"], mime="audio/wav")
+    async with db.autocommit() as work:
+        await work.tasks.succeed(
+            task.id,
+            1,
+            actor=Actor(kind="worker", id=str(WORKER)),
+            result={"items": []},
+            clips=[row],
+            gpu_seconds=1,
+        )
+    waiting = await a_task(db, team, prompt=f"secret words of {name}")
+    return Tenant(name, made.text, task.id, waiting, row["public_key"])

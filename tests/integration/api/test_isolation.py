@@ -1,0 +1,172 @@
+"""One team never sees another: on every route, what belongs to others looks like what does not exist.
+
+The test walks the routes of the running application. A route with an id or a path in its address is tried by
+itself when its parameter is named below; any other route must say here how an id reaches it, or that none
+does. So a new route fails the first test until somebody has thought about it.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from tests.integration.api.conftest import Tenant, World
+
+TIMESTAMP = re.compile(rb'"timestamp":\d+')
+
+
+@dataclass(frozen=True)
+class Case:
+    """How ids of one kind reach a route, and which of them the owner would use."""
+
+    kind: str
+    request: Callable[[str], dict[str, Any]]
+
+
+def owned(tenant: Tenant, kind: str) -> list[str]:
+    """Real ids and paths of a team."""
+    return {"task": [str(tenant.done), str(tenant.waiting)], "audio": [tenant.audio]}[kind]
+
+
+def invented(kind: str) -> str:
+    return str(uuid4()) if kind == "task" else f"audio/{secrets.token_hex(16)}.wav"
+
+
+PATH_PARAMETERS = {"task_id": "task"}
+
+CASES = {
+    "POST /query_result": [
+        Case("task", lambda id_: {"json": {"task_id_list": [id_]}}),
+        Case("task", lambda id_: {"json": {"task_id_list": f'["{id_}"]'}}),
+    ],
+    "GET /v1/audio": [Case("audio", lambda path: {"params": {"path": path}})],
+    "HEAD /v1/audio": [Case("audio", lambda path: {"params": {"path": f"/{path}"}})],
+    "POST /release_task": [
+        Case("audio", lambda path: {"json": {"task_type": "cover", "src_audio_path": path}}),
+        Case("audio", lambda path: {"json": {"reference_audio_path": f"/v1/audio?path={path}"}}),
+    ],
+}
+
+NO_IDS = {
+    "GET /v1/models",
+    "GET /v1/model_inventory",
+    "GET /v1/stats",
+    "GET /health",
+    "GET /openapi.json",
+    "GET /docs",
+    "GET /web/{name}",
+    "POST /create_random_sample",
+    "POST /format_input",
+}
+
+
+def routes(app: Litestar) -> Iterator[tuple[str, str]]:
+    """Every verb and path template, those below /api once."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute) and not route.path_format.startswith("/api/"):
+            for verb in sorted(route.methods - {"OPTIONS"}):
+                yield verb, route.path_format
+
+
+def cases(verb: str, path: str) -> list[Case]:
+    names = re.findall(r"{(\w+)}", path)
+    if f"{verb} {path}" in NO_IDS:
+        return []
+    if len(names) == 1 and names[0] in PATH_PARAMETERS:
+        return [Case(PATH_PARAMETERS[names[0]], lambda id_: {"url": path.replace(f"{{{names[0]}}}", id_)})]
+    assert not names, f"no case for the parameters of {path}: name them in PATH_PARAMETERS"
+    known = CASES.get(f"{verb} {path}")
+    assert known, f"no case for {verb} {path}: add one to CASES, or to NO_IDS if no id reaches it"
+    return known
+
+
+async def ask(world: World, tenant: Tenant, verb: str, path: str, case: Case, id_: str) -> httpx.Response:
+    request: dict[str, Any] = {"url": path, **case.request(id_)}
+    return await world.client.request(verb, headers=tenant.headers, **request)
+
+
+def shown(response: httpx.Response, id_: str) -> tuple[Any, ...]:
+    """All that a client can see, but for the time and the id that it sent itself."""
+    body = TIMESTAMP.sub(b'"timestamp":0', response.content).replace(id_.encode(), b"<id>")
+    headers = {name: value for name, value in response.headers.items() if name != "x-request-id"}
+    return response.status_code, headers, body
+
+
+async def test_every_route_with_an_id_has_a_case(world: World) -> None:
+    walked = [(verb, path) for verb, path in routes(world.app) if cases(verb, path)]
+    assert ("GET", "/v1/tasks/{task_id}") in walked
+    assert ("POST", "/query_result") in walked
+    below_api = {path.path_format.removeprefix("/api") for path in world.app.routes}
+    assert {path for _, path in routes(world.app)} <= below_api
+
+
+async def test_a_route_without_a_case_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="no case for GET /v1/new"):
+        cases("GET", "/v1/new")
+    with pytest.raises(AssertionError, match="name them"):
+        cases("GET", "/v1/keys/{key_id}")
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+async def test_foreign_is_unknown_on_every_route(world: World, prefix: str) -> None:
+    compared = 0
+    for verb, path in routes(world.app):
+        for case in cases(verb, path):
+            unknown_id = invented(case.kind)
+            unknown = shown(await ask(world, world.a, verb, prefix + path, case, unknown_id), unknown_id)
+            for id_ in owned(world.b, case.kind):
+                foreign = shown(await ask(world, world.a, verb, prefix + path, case, id_), id_)
+                assert foreign == unknown, (verb, path)
+                assert world.b.name.encode() not in foreign[2]
+                compared += 1
+    assert compared >= 10
+
+
+async def test_the_owner_does_get_its_own(world: World) -> None:
+    """Without this the comparison above could be one of two broken requests."""
+    done = str(world.b.done)
+    headers = world.b.headers
+    record = (await world.client.get(f"/v1/tasks/{done}", headers=headers)).json()["data"]
+    assert (record["state"], record["parameters"]["prompt"]) == ("succeeded", "secret words of team-b")
+    entry = (await world.client.post("/query_result", json={"task_id_list": [done]}, headers=headers)).json()
+    assert entry["data"][0]["state"] == "succeeded"
+    audio = await world.client.get("/v1/audio", params={"path": world.b.audio}, headers=headers)
+    assert audio.content == b"sound of team-b" * 10
+    cancel = await world.client.post(f"/v1/tasks/{world.b.waiting}/cancel", headers=headers)
+    assert cancel.json()["data"] == {
+        "id": str(world.b.waiting),
+        "state": "cancelled",
+        "cancel_requested": True,
+    }
+
+
+async def test_asking_for_foreign_tasks_changes_none(world: World) -> None:
+    for id_ in (world.b.waiting, world.b.done):
+        await world.client.post(f"/v1/tasks/{id_}/cancel", headers=world.a.headers)
+    entries = await world.client.post(
+        "/query_result", json={"task_id_list": [str(world.b.waiting)]}, headers=world.b.headers
+    )
+    assert entries.json()["data"][0]["state"] == "queued"
+
+
+async def test_foreign_ids_between_own_ones_stay_unknown(world: World) -> None:
+    mixed: list[UUID] = [world.a.done, world.b.done, world.a.waiting, world.b.waiting, world.a.done]
+    response = await world.client.post(
+        "/query_result", json={"task_id_list": [str(id_) for id_ in mixed]}, headers=world.a.headers
+    )
+    states = [entry["state"] for entry in response.json()["data"]]
+    assert states == ["succeeded", "not_found", "queued", "not_found", "succeeded"]
+    assert b"team-b" not in response.content
+
+
+async def test_statistics_are_of_the_own_team(world: World) -> None:
+    for _ in range(2):
+        stats = (await world.client.get("/v1/stats", headers=world.a.headers)).json()["data"]
+        assert (stats["jobs"]["total"], stats["jobs"]["succeeded"], stats["queue_size"]) == (2, 1, 2)
