@@ -3,33 +3,27 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from app.db.tasks import ClaimedTask
-from app.domain.errors import StorageUnavailableError
 from app.domain.ports import ObjectStore
 from app.logs import trace_of
-from app.services.lifecycle import RESULT_HOLD_S, Lifecycle
-from inference.request import GenerationResult
+from app.services.lifecycle import Lifecycle
+from inference.request import GenerationResult, InputAudio
+from workers.failure import TaskFailed
 from workers.heartbeat import Heartbeat, RunningJob
+from workers.hold import while_store_is_away
+from workers.inputs import Inputs
 from workers.records import gpu_seconds, object_row, request_of, stored_result
 from workers.slot import ChildDied, JobCancelled, JobFailed, Slot
 
 log = logging.getLogger(__name__)
 
-
-class TaskFailed(Exception):
-    """The task failed outside the child; code and message are public."""
-
-    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.trace: str | None = None
-        self.retryable = retryable
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +43,14 @@ class Generate:
         lifecycle: Lifecycle,
         heartbeat: Heartbeat,
         store: ObjectStore,
+        inputs: Inputs,
         scratch: Path,
         limits: Limits,
     ) -> None:
         self._lifecycle = lifecycle
         self._heartbeat = heartbeat
         self._store = store
+        self._inputs = inputs
         self._scratch = scratch
         self._limits = limits
 
@@ -107,34 +103,45 @@ class Generate:
             await asyncio.to_thread(shutil.rmtree, scratch.parent, ignore_errors=True)
 
     async def _compute(self, job: RunningJob, slot: Slot, scratch: Path) -> GenerationResult:
-        """Have the child generate, within the time limit and until somebody asks to stop."""
-        request = request_of(job.task, scratch)
-        computing = asyncio.create_task(
-            slot.generate(
-                request,
-                on_progress=lambda stage, done, total: self._heartbeat.report(job, stage, done, total),
-            )
+        """Bring the inputs and have the child generate, in one time limit and until asked to stop."""
+        deadline = asyncio.get_running_loop().time() + self._limits.timeout_s
+        inputs: dict[str, InputAudio] = {}
+        if job.task.inputs:
+            self._heartbeat.report(job, "loading", 0, 1)
+            preparing = self._inputs.prepare(job.task.inputs, scratch)
+            inputs = await self._until_asked(job, preparing, deadline)
+        generating = slot.generate(
+            request_of(job.task, scratch, inputs),
+            on_progress=lambda stage, done, total: self._heartbeat.report(job, stage, done, total),
         )
+        return await self._until_asked(job, generating, deadline, slot)
+
+    async def _until_asked(
+        self, job: RunningJob, work: Coroutine[Any, Any, T], deadline: float, slot: Slot | None = None
+    ) -> T:
+        """Wait for work until the deadline or a wish to stop; the child of `slot` is stopped then too."""
+        working = asyncio.create_task(work)
         asked = asyncio.create_task(_first(job.cancelled, job.lost))
         try:
-            await asyncio.wait(
-                {computing, asked}, timeout=self._limits.timeout_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            if computing.done():
-                return computing.result()
+            left_s = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait({working, asked}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
             if asked.done():
-                await self._stop_child(slot, computing)
+                if slot is not None:
+                    await self._stop_child(slot, working)
                 raise JobCancelled
-            await slot.kill()
+            if slot is not None:
+                await slot.kill()
             limit = f"{self._limits.timeout_s:g}"
             raise TaskFailed("timeout", f"the task took longer than {limit} seconds")
         finally:
             asked.cancel()
-            if not computing.done():
-                computing.cancel()
-            await asyncio.gather(computing, asked, return_exceptions=True)
+            if not working.done():
+                working.cancel()
+            await asyncio.gather(working, asked, return_exceptions=True)
 
-    async def _stop_child(self, slot: Slot, computing: "asyncio.Task[GenerationResult]") -> None:
+    async def _stop_child(self, slot: Slot, computing: "asyncio.Task[Any]") -> None:
         """Ask the child to stop at its next step; after the grace, kill it."""
         await slot.cancel()
         await asyncio.wait({computing}, timeout=self._limits.cancel_grace_s)
@@ -162,7 +169,7 @@ class Generate:
             raise TaskFailed("internal", f"the engine delivered {len(result.clips)} of {wanted} clips")
         rows = [object_row(task, clip) for clip in result.clips]
         for clip, row in zip(result.clips, rows, strict=True):
-            await self._put(row, Path(clip.path))
+            await while_store_is_away(partial(self._put, row, Path(clip.path)), key=row["storage_key"])
         job.ending = True
         done = await self._lifecycle.succeed(
             task,
@@ -178,21 +185,7 @@ class Generate:
         return done
 
     async def _put(self, row: Mapping[str, Any], path: Path) -> None:
-        """Store one file, holding the result while the store is away."""
-        deadline = asyncio.get_running_loop().time() + RESULT_HOLD_S
-        delay = 0.2
-        while True:
-            try:
-                await self._store.put_file(row["storage_key"], path, sha256=row["sha256"], mime=row["mime"])
-                return
-            except StorageUnavailableError:
-                if asyncio.get_running_loop().time() + delay > deadline:
-                    raise TaskFailed(
-                        "storage_unavailable", "the object store did not answer", retryable=True
-                    ) from None
-                log.warning("store not available, result held", extra={"key": row["storage_key"]})
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 10.0)
+        await self._store.put_file(row["storage_key"], path, sha256=row["sha256"], mime=row["mime"])
 
 
 async def _first(*events: asyncio.Event) -> None:
