@@ -1,5 +1,8 @@
 """Rows that tests begin with."""
 
+import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -8,6 +11,7 @@ import asyncpg
 
 from app.db.engine import Database
 from app.db.tasks import ClaimedTask, NewTask
+from app.domain.ports import ObjectStore
 from app.domain.task import TaskId, TeamId
 from app.services.uploads import Uploads
 from app.storage.folder import FolderStore
@@ -68,6 +72,42 @@ def a_clip(task: ClaimedTask, item: int = 0) -> dict[str, Any]:
         "sample_rate": 48000,
         "seed": 1,
     }
+
+
+async def a_stored_input(store: ObjectStore, path: Path, *, role: str = "source") -> dict[str, Any]:
+    """Put a file into the store; returns its entry in a task's inputs."""
+    content = path.read_bytes()
+    name = uuid4().hex
+    sha256 = hashlib.sha256(content).hexdigest()
+    await store.put_file(f"i/1/{name}.bin", path, sha256=sha256, mime="application/octet-stream")
+    return {
+        "role": role,
+        "origin": "upload",
+        "path": f"audio/{name}.bin",
+        "storage_key": f"i/1/{name}.bin",
+        "sha256": sha256,
+        "bytes": len(content),
+        "duration": None,
+    }
+
+
+async def give_inputs(
+    url: str, task_id: str, inputs: Sequence[dict[str, Any]], *, task_type: str, **params: Any
+) -> None:
+    """Make a waiting task one that works on stored audio."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute("UPDATE tasks SET task_type = $2 WHERE id = $1", task_id, task_type)
+            await connection.execute(
+                "UPDATE task_params SET inputs = $2, params = params || $3 "
+                "WHERE task_seq = (SELECT seq FROM tasks WHERE id = $1)",
+                task_id,
+                json.dumps(inputs),
+                json.dumps({"task_type": task_type, **params}),
+            )
+    finally:
+        await connection.close()
 
 
 async def a_team(url: str, name: str, **limits: Any) -> TeamId:

@@ -36,7 +36,8 @@ class StubEngine:
 
     def models(self) -> tuple[ModelInfo, ...]:
         return tuple(
-            ModelInfo(name=name, category="turbo", tasks=("text2music",)) for name in self._options.models
+            ModelInfo(name=name, category="turbo", tasks=("text2music", "cover", "repaint"))
+            for name in self._options.models
         )
 
     def load(self, model: str) -> None:

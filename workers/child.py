@@ -4,7 +4,6 @@ It sees no database, queue or store, so killing it at any moment is safe. Three 
 reads commands, one runs the model, a pool writes files. When the slot goes away, the process exits.
 """
 
-import ctypes
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from queue import SimpleQueue
 
 from inference.audio.encode import encode
 from inference.audio.wave import Computed, Wave
+from inference.confine import die_with_parent
 from inference.engine import Engine, make_engine
 from inference.errors import Cancelled, EngineError
 from inference.request import GeneratedClip, GenerationResult
@@ -26,7 +26,6 @@ from workers.failpoint import Failpoints
 
 # Files written at a time; a request has at most eight items, and encoding is CPU work.
 _ENCODER_THREADS = min(8, os.cpu_count() or 1)
-_PR_SET_PDEATHSIG = 1
 _EXIT_POISONED = 70
 
 
@@ -189,15 +188,9 @@ def failure(job_id: str, error: Exception) -> protocol.Failed:
     )
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the parent dies; elsewhere than on Linux the pipe's end has to do."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main() -> None:
     """Serve the socket whose inherited file descriptor is the only argument."""
-    _die_with_parent()
+    die_with_parent()  # Linux only; elsewhere the pipe's end has to do
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which ends us in order
     os.environ["HF_HUB_OFFLINE"] = "1"
     status = 1

@@ -3,34 +3,29 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from app.db.tasks import ClaimedTask
 from app.domain.errors import StorageRefusedError, StorageUnavailableError
 from app.domain.ports import ObjectStore
 from app.logs import trace_of
 from app.services.lifecycle import RESULT_HOLD_S, Lifecycle
-from inference.request import GenerationResult
+from inference.request import GenerationResult, InputAudio
+from workers.failure import TaskFailed
 from workers.heartbeat import Heartbeat, RunningJob
+from workers.hold import while_store_is_away
+from workers.inputs import Inputs
 from workers.records import gpu_seconds, object_row, request_of, stored_result
 from workers.slot import ChildDied, JobCancelled, JobFailed, Slot
 
 log = logging.getLogger(__name__)
 
-
-class TaskFailed(Exception):
-    """The task failed outside the child; code and message are public."""
-
-    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.trace: str | None = None
-        self.retryable = retryable
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +45,14 @@ class Generate:
         lifecycle: Lifecycle,
         heartbeat: Heartbeat,
         store: ObjectStore,
+        inputs: Inputs,
         scratch: Path,
         limits: Limits,
     ) -> None:
         self._lifecycle = lifecycle
         self._heartbeat = heartbeat
         self._store = store
+        self._inputs = inputs
         self._scratch = scratch
         self._limits = limits
 
@@ -109,34 +106,45 @@ class Generate:
             await asyncio.to_thread(_remove, scratch)
 
     async def _compute(self, job: RunningJob, slot: Slot, scratch: Path) -> GenerationResult:
-        """Have the child generate, within the time limit and until somebody asks to stop."""
-        request = request_of(job.task, scratch)
-        computing = asyncio.create_task(
-            slot.generate(
-                request,
-                on_progress=lambda stage, done, total: self._heartbeat.report(job, stage, done, total),
-            )
+        """Bring the inputs and have the child generate, in one time limit and until asked to stop."""
+        deadline = asyncio.get_running_loop().time() + self._limits.timeout_s
+        inputs: dict[str, InputAudio] = {}
+        if job.task.inputs:
+            self._heartbeat.report(job, "loading", 0, 1)
+            preparing = self._inputs.prepare(job.task.inputs, scratch)
+            inputs = await self._until_asked(job, preparing, deadline)
+        generating = slot.generate(
+            request_of(job.task, scratch, inputs),
+            on_progress=lambda stage, done, total: self._heartbeat.report(job, stage, done, total),
         )
+        return await self._until_asked(job, generating, deadline, slot)
+
+    async def _until_asked(
+        self, job: RunningJob, work: Coroutine[Any, Any, T], deadline: float, slot: Slot | None = None
+    ) -> T:
+        """Wait for work until the deadline or a wish to stop; the child of `slot` is stopped then too."""
+        working = asyncio.create_task(work)
         asked = asyncio.create_task(_first(job.cancelled, job.lost))
         try:
-            await asyncio.wait(
-                {computing, asked}, timeout=self._limits.timeout_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            if computing.done():
-                return computing.result()
+            left_s = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait({working, asked}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
             if asked.done():
-                await self._stop_child(slot, computing)
+                if slot is not None:
+                    await self._stop_child(slot, working)
                 raise JobCancelled
-            await slot.kill()
+            if slot is not None:
+                await slot.kill()
             limit = f"{self._limits.timeout_s:g}"
             raise TaskFailed("timeout", f"the task took longer than {limit} seconds")
         finally:
             asked.cancel()
-            if not computing.done():
-                computing.cancel()
-            await asyncio.gather(computing, asked, return_exceptions=True)
+            if not working.done():
+                working.cancel()
+            await asyncio.gather(working, asked, return_exceptions=True)
 
-    async def _stop_child(self, slot: Slot, computing: "asyncio.Task[GenerationResult]") -> None:
+    async def _stop_child(self, slot: Slot, computing: "asyncio.Task[Any]") -> None:
         """Ask the child to stop at its next step; after the grace, kill it."""
         await slot.cancel()
         await asyncio.wait({computing}, timeout=self._limits.cancel_grace_s)
@@ -165,7 +173,9 @@ class Generate:
         rows = [object_row(task, clip) for clip in result.clips]
         hold_until = asyncio.get_running_loop().time() + RESULT_HOLD_S
         for clip, row in zip(result.clips, rows, strict=True):
-            await self._put(row, Path(clip.path), hold_until)
+            await while_store_is_away(
+                partial(self._put, row, Path(clip.path)), key=row["storage_key"], until=hold_until
+            )
         job.ending = True
         done = await self._lifecycle.succeed(
             task,
@@ -186,23 +196,8 @@ class Generate:
             with suppress(StorageUnavailableError, StorageRefusedError):
                 await self._store.delete(row["storage_key"])
 
-    async def _put(self, row: Mapping[str, Any], path: Path, hold_until: float) -> None:
-        """Store one file, holding the result while the store is away."""
-        delay = 0.2
-        while True:
-            try:
-                await self._store.put_file(row["storage_key"], path, sha256=row["sha256"], mime=row["mime"])
-                return
-            except StorageRefusedError as error:
-                raise TaskFailed("storage_unavailable", str(error)) from None
-            except StorageUnavailableError:
-                if asyncio.get_running_loop().time() + delay > hold_until:
-                    raise TaskFailed(
-                        "storage_unavailable", "the object store did not answer", retryable=True
-                    ) from None
-                log.warning("store not available, result held", extra={"key": row["storage_key"]})
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 10.0)
+    async def _put(self, row: Mapping[str, Any], path: Path) -> None:
+        await self._store.put_file(row["storage_key"], path, sha256=row["sha256"], mime=row["mime"])
 
 
 def _remove(scratch: Path) -> None:

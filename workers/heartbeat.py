@@ -33,7 +33,7 @@ class RunningJob:
 
     def __init__(self, task: ClaimedTask) -> None:
         self.task = task
-        self.progress = Progress()
+        self.progress = Progress(has_source=bool(task.inputs))
         self.cancelled = asyncio.Event()
         self.lost = asyncio.Event()
         self.ending = False

@@ -25,6 +25,7 @@ from inference.request import EngineOptions
 from workers.bell import Bell
 from workers.generate import Generate, Limits
 from workers.heartbeat import Heartbeat
+from workers.inputs import Inputs
 from workers.loop import SlotLoop
 from workers.nudges import Nudges
 from workers.slot import Slot, SlotOptions
@@ -82,6 +83,7 @@ class WorkerProcess:
             lifecycle=lifecycle,
             heartbeat=self._heartbeat,
             store=store,
+            inputs=Inputs(store, max_seconds=settings.max_input_seconds),
             scratch=self._scratch,
             limits=Limits(timeout_s=settings.task_timeout, cancel_grace_s=settings.cancel_grace),
         )

@@ -11,9 +11,11 @@ _LOWEST, _HIGHEST = 0.01, 0.99
 class Progress:
     """Progress of one attempt; it never goes back, whatever order stages are reported in."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_source: bool = False) -> None:
+        """Begin at the first stage; `has_source` = the task works on a client's audio."""
+        self._has_source = has_source
         self.stage = "loading"
-        self.text = progress_text("loading")
+        self.text = progress_text("loading", has_source=has_source)
         self.value = _LOWEST
         self._stages_seen = {"loading"}
 
@@ -31,5 +33,5 @@ class Progress:
         value = _LOWEST + (_HIGHEST - _LOWEST) * before / sum(_WEIGHTS.values())
         self.value = max(self.value, value)
         self.stage = stage
-        self.text = progress_text(stage, done, total)
+        self.text = progress_text(stage, done, total, has_source=self._has_source)
         return entered

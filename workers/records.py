@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.db.tasks import ClaimedTask
-from inference.request import GeneratedClip, GenerationRequest, GenerationResult, ItemSpec
+from inference.request import GeneratedClip, GenerationRequest, GenerationResult, InputAudio, ItemSpec
 from workers.progress import GPU_STAGES
 
 # Length of a clip when nobody knows one: neither the client, nor a source, nor a language model.
@@ -19,8 +19,8 @@ INSTRUMENTAL_LYRICS = "[Instrumental]"
 MIME_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "opus": "audio/ogg"}
 
 
-def request_of(task: ClaimedTask, scratch: Path) -> GenerationRequest:
-    """Map the stored effective parameters to the engine's request."""
+def request_of(task: ClaimedTask, scratch: Path, inputs: Mapping[str, InputAudio]) -> GenerationRequest:
+    """Map the stored effective parameters, and the input files by role, to the engine's request."""
     params = task.params
     is_instrumental = params["lyrics"].strip().lower() in INSTRUMENTAL
     lyrics = INSTRUMENTAL_LYRICS if is_instrumental else params["lyrics"]
@@ -50,6 +50,8 @@ def request_of(task: ClaimedTask, scratch: Path) -> GenerationRequest:
         timesteps=None if timesteps is None else tuple(timesteps),
         use_adg=params["use_adg"],
         cfg_interval=(params["cfg_interval_start"], params["cfg_interval_end"]),
+        source=inputs.get("source"),
+        reference=inputs.get("reference"),
         repaint_start=params["repainting_start"],
         repaint_end=params["repainting_end"],
         cover_strength=params["audio_cover_strength"],

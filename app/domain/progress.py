@@ -26,7 +26,7 @@ def progress_text(stage: str, done: int = 0, total: int = 0, *, has_source: bool
     """
     if stage == "diffusing" and total > 0:
         return f"{_WORDS[stage]}: step {done}/{total}"
-    if stage == "encoding" and has_source:
+    if stage in ("loading", "encoding") and has_source:
         return "processing source"
     return _WORDS.get(stage, _WORDS["loading"])
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from inference.audio.encode import check_format
-from inference.audio.wave import Computed, Wave, level
+from inference.audio.wave import Computed, Wave, level, read_clip
 from inference.diffusion.audit import describe, hash_files
 from inference.diffusion.device import choose_device, device_errors
 from inference.diffusion.pipeline import MAX_TOKENS, MusicPipeline
@@ -90,6 +90,7 @@ class DiffusionEngine:
 
         Raises:
             InvalidRequest: the model cannot do this.
+            AudioUnreadable: an input file is not a normalised one.
             Cancelled: asked to stop, between two steps or around the decoding.
             OutOfMemory: also with half of the items at a time.
             NumericalError, DeviceError: the run failed.
@@ -98,7 +99,12 @@ class DiffusionEngine:
         clock("loading", 0, 1)
         self.load(request.model)
         loaded = self._loaded[request.model]
-        plan = make_plan(request, loaded.spec)
+        plan = make_plan(
+            request,
+            loaded.spec,
+            source=read_clip(request.source),
+            reference=read_clip(request.reference),
+        )
         check_format(request.audio_format)
         run = partial(
             self._run,
@@ -137,6 +143,7 @@ class DiffusionEngine:
                 items,
                 duration_s=plan.duration_s,
                 sampling=plan.sampling,
+                conditioning=plan.conditioning,
                 on_progress=on_progress,
                 should_cancel=should_cancel,
             )
@@ -152,7 +159,10 @@ class DiffusionEngine:
             "prompt_and_lyrics_tokens": denoised.token_counts,
             "cut_at_tokens": MAX_TOKENS,
         }
-        waves = tuple(level(one, seed=item.seed) for one, item in zip(samples, items, strict=True))
+        waves = tuple(
+            level(plan.conditioning.finish(one), seed=item.seed)
+            for one, item in zip(samples, items, strict=True)
+        )
         return Batch(waves=waves, shapes=(shape,))
 
     def _free_memory(self) -> None:

@@ -8,23 +8,33 @@ from torch import Tensor
 
 
 class CrossMask:
-    """The mask of the batch in progress: which condition tokens are real.
+    """The masks of the batch in progress: which condition tokens are real.
 
-    The library's transformer attends to the padding of shorter items (-44 dB against the item alone).
+    The library's transformer attends to the padding of shorter items (-44 dB against the item alone). A cover
+    of less than full strength has two conditions, which the library shows to the transformer in turn.
     """
 
     def __init__(self) -> None:
         self.tokens = 0
+        self._masks: list[Tensor | None] = []
+        self._calls = 0
         self._mask: Tensor | None = None
 
     def remember(self, _module: Any, _inputs: Any, output: tuple[Tensor, Tensor]) -> None:
         """Keep the mask that the condition encoder returned; a forward hook."""
         mask = output[1].to(torch.bool)
-        self.tokens = mask.shape[1]
-        self._mask = None if bool(mask.all()) else mask
+        self.tokens = max(self.tokens, mask.shape[1])
+        self._masks.append(None if bool(mask.all()) else mask)
+
+    def turn(self, _module: Any, _inputs: Any) -> None:
+        """Take the mask of the condition that comes next; a forward pre-hook of the transformer."""
+        self._mask = self._masks[self._calls % len(self._masks)]
+        self._calls += 1
 
     def forget(self) -> None:
-        """Drop the mask at the end of a call."""
+        """Drop the masks before and after a call."""
+        self._masks.clear()
+        self._calls = 0
         self._mask = None
 
     def for_rows(self, rows: int) -> Tensor | None:

@@ -16,11 +16,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers.utils import logging as transformers_logging
 
+from inference.audio.wave import AudioClip
+from inference.diffusion.conditioning import Conditioning, seeded_by
 from inference.diffusion.hooks import CrossMask, MaskedAttention
 from inference.diffusion.plan import Sampling
 from inference.diffusion.scheduler import ItemNoiseScheduler
 from inference.errors import Cancelled, ModelLoadError, NumericalError
-from inference.request import LATENT_RATE_HZ, ItemSpec, OnProgress, ShouldCancel
+from inference.request import LATENT_RATE_HZ, SAMPLES_PER_FRAME, ItemSpec, OnProgress, ShouldCancel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class Denoised:
     token_counts: tuple[tuple[int, int], ...]
 
 
+TEXT_ONLY = Conditioning()
 # Where the library cuts prompt and lyrics, in tokens.
 MAX_TOKENS = (256, 2048)
 
@@ -48,9 +51,22 @@ class _Call:
 
     items: Sequence[ItemSpec]
     duration_s: float
+    conditioning: Conditioning
     on_progress: OnProgress
     should_cancel: ShouldCancel
     token_counts: list[tuple[int, int]] = field(default_factory=list)
+    encoded: int = 0
+
+    @contextmanager
+    def encoding(self) -> Iterator[None]:
+        """Tell the progress around one of text, source and reference, unless asked to stop."""
+        self.stop_if_asked()
+        inputs = (self.conditioning.source, self.conditioning.reference)
+        total = 1 + sum(clip is not None for clip in inputs)
+        self.on_progress("encoding", min(self.encoded, total), total)
+        yield
+        self.encoded += 1
+        self.on_progress("encoding", min(self.encoded, total), total)
 
     def stop_if_asked(self) -> None:
         if self.should_cancel():
@@ -91,6 +107,7 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
         self.vae.enable_tiling()
         self._cross_mask = CrossMask()
         self.condition_encoder.register_forward_hook(self._cross_mask.remember)
+        self.transformer.register_forward_pre_hook(self._cross_mask.turn)
         self.transformer.set_attn_processor(MaskedAttention(self._cross_mask))
 
     def denoise(
@@ -101,14 +118,21 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
         sampling: Sampling,
         on_progress: OnProgress,
         should_cancel: ShouldCancel,
+        conditioning: Conditioning = TEXT_ONLY,
     ) -> Denoised:
-        """Encode the texts and run the diffusion loop for one batch.
+        """Encode texts and audio inputs and run the diffusion loop for one batch.
 
         Raises:
             Cancelled: asked to stop, before encoding or after a step.
             NumericalError: a latent is not finite.
         """
-        call = _Call(items=items, duration_s=duration_s, on_progress=on_progress, should_cancel=should_cancel)
+        call = _Call(
+            items=items,
+            duration_s=duration_s,
+            conditioning=conditioning,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+        )
         # CPU generators give the same start noise on every device; one per item makes items independent.
         generators = [torch.Generator("cpu").manual_seed(item.seed) for item in items]
         with self._running(call), self._noise(sampling, generators):
@@ -122,6 +146,7 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
                 cfg_interval_start=sampling.cfg_interval[0],
                 cfg_interval_end=sampling.cfg_interval[1],
                 timesteps=list(sampling.timesteps) if sampling.timesteps else None,
+                **self._inputs_of(conditioning),
                 generator=generators,
                 output_type="latent",
                 return_dict=False,
@@ -132,8 +157,19 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
         return Denoised(
             latents=latents,
             condition_tokens=self._cross_mask.tokens,
-            token_counts=tuple(call.token_counts),
+            token_counts=tuple(call.token_counts[: len(items)]),
         )
+
+    def _inputs_of(self, conditioning: Conditioning) -> dict[str, Any]:
+        start_s, end_s = conditioning.window or (None, None)
+        return {
+            "task_type": conditioning.task_type,
+            "src_audio": whole_frames(conditioning.source),
+            "reference_audio": whole_frames(conditioning.reference),
+            "repainting_start": start_s,
+            "repainting_end": end_s,
+            "audio_cover_strength": conditioning.cover_strength,
+        }
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -148,6 +184,7 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
     @contextmanager
     def _running(self, call: _Call) -> Iterator[None]:
         self._call = call
+        self._cross_mask.forget()
         try:
             yield
         finally:
@@ -181,10 +218,8 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
         Returns:
             text states (items, tokens, width), text mask (items, tokens), lyric states and mask likewise.
         """
-        self._call.stop_if_asked()
-        self._call.on_progress("encoding", 0, 1)
-        encoded = [self._encode_item(item, device, instruction) for item in self._call.items]
-        self._call.on_progress("encoding", 1, 1)
+        with self._call.encoding():
+            encoded = [self._encode_item(item, device, instruction) for item in self._call.items]
         return tuple(
             pad_sequence([part[0] for part in parts], batch_first=True)
             for parts in zip(*encoded, strict=True)
@@ -208,6 +243,30 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
     def _count(self, text: str) -> int:
         return len(self.tokenizer(text).input_ids)
 
+    def prepare_src_latents(
+        self, device: Any, dtype: Any, *args: Any, src_audio: Tensor | None = None, **options: Any
+    ) -> tuple[Tensor, int]:
+        """Encode the source as its content says; the library also asks for silence here, which is no draw."""
+        source = self._call.conditioning.source
+        latents: tuple[Tensor, int]
+        if src_audio is None or source is None:
+            latents = super().prepare_src_latents(device, dtype, *args, **options)
+            return latents
+        with self._call.encoding(), seeded_by(source.sha256, torch.device(device)):
+            latents = super().prepare_src_latents(device, dtype, *args, src_audio=src_audio, **options)
+        return latents
+
+    def prepare_reference_audio_latents(
+        self, reference_audio: Tensor, batch_size: int, device: Any, dtype: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Encode the reference as its content says."""
+        reference = self._call.conditioning.reference
+        assert reference is not None
+        latents: tuple[Tensor, Tensor]
+        with self._call.encoding(), seeded_by(reference.sha256, torch.device(device)):
+            latents = super().prepare_reference_audio_latents(reference_audio, batch_size, device, dtype)
+        return latents
+
     def prepare_latents(self, batch_size: int, audio_duration: float, *args: Any, **options: Any) -> Tensor:
         """Draw the start noise for exactly the frames of the context.
 
@@ -226,3 +285,11 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
 def latent_frames(duration_s: float) -> int:
     """Return the frames of a clip of at least that length; 16.44 s are 411 also in floating point."""
     return math.ceil(round(duration_s * LATENT_RATE_HZ, 6))
+
+
+def whole_frames(clip: AudioClip | None) -> Tensor | None:
+    """Return the samples (2, frames x 1 920) with silence behind them up to the next latent frame."""
+    if clip is None:
+        return None
+    samples = torch.from_numpy(clip.samples)
+    return torch.nn.functional.pad(samples, (0, -samples.shape[1] % SAMPLES_PER_FRAME))

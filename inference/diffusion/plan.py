@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
+from inference.audio.wave import AudioClip
+from inference.diffusion.conditioning import Conditioning, settle_conditioning
 from inference.errors import InvalidRequest
 from inference.models.registry import ModelSpec
 from inference.request import GenerationRequest
@@ -12,6 +14,7 @@ MAX_ITEMS = 8
 MAX_DURATION_S = 600.0
 MAX_TIMESTEPS = 200
 SHIFT_RANGE = (1.0, 5.0)
+TASKS = ("text2music", "cover", "repaint")
 
 # Fields of the record that are kept elsewhere (the items) or mean nothing outside this attempt.
 _NOT_RECORDED = ("items", "source", "reference", "scratch_dir")
@@ -39,23 +42,35 @@ class Plan:
     """What will run.
 
     Attributes:
-        duration_s: wanted length; the output has the next full latent frame (40 ms).
+        duration_s: length of the source, if there is one; else the wanted one, of which the output has the
+            next full latent frame (40 ms).
         effective: every parameter of the request with the value used.
     """
 
     duration_s: float
     sampling: Sampling
+    conditioning: Conditioning
     effective: dict[str, Any]
 
 
-def make_plan(request: GenerationRequest, spec: ModelSpec) -> Plan:
+def make_plan(
+    request: GenerationRequest,
+    spec: ModelSpec,
+    *,
+    source: AudioClip | None = None,
+    reference: AudioClip | None = None,
+) -> Plan:
     """Check the request against the model and settle every parameter.
+
+    Args:
+        source, reference: the samples behind the request's input files.
 
     Raises:
         InvalidRequest: the model cannot do this.
     """
     _check_task(request, spec)
-    duration_s = _duration(request)
+    conditioning = settle_conditioning(request, source=source, reference=reference)
+    duration_s = _duration(request, conditioning)
     sampling = _sampling(request, spec)
     effective = {name: value for name, value in asdict(request).items() if name not in _NOT_RECORDED}
     effective |= {
@@ -68,7 +83,12 @@ def make_plan(request: GenerationRequest, spec: ModelSpec) -> Plan:
         "use_tiled_decode": True,
         "seeds": [item.seed for item in request.items],
     }
-    return Plan(duration_s=duration_s, sampling=sampling, effective=effective)
+    return Plan(
+        duration_s=duration_s,
+        sampling=sampling,
+        conditioning=conditioning,
+        effective=effective | _record(conditioning),
+    )
 
 
 def _check_task(request: GenerationRequest, spec: ModelSpec) -> None:
@@ -78,24 +98,37 @@ def _check_task(request: GenerationRequest, spec: ModelSpec) -> None:
         raise InvalidRequest(
             "task_type", f"{spec.name} does {', '.join(spec.tasks)}, not {request.task_type}"
         )
-    if request.task_type != "text2music":
-        raise InvalidRequest("task_type", "this release makes text2music only")
-    if request.source is not None or request.reference is not None:
-        raise InvalidRequest("source", "this release takes no source or reference audio")
+    if request.task_type not in TASKS:
+        raise InvalidRequest("task_type", f"this release makes {', '.join(TASKS)} only")
     if any(item.audio_codes is not None for item in request.items):
         raise InvalidRequest("audio_codes", "this release takes no audio codes")
     if request.use_adg and spec.family != "turbo":
         raise InvalidRequest("use_adg", "this release has no angle-based guidance")
 
 
-def _duration(request: GenerationRequest) -> float:
-    if request.duration is None:
+def _duration(request: GenerationRequest, conditioning: Conditioning) -> float:
+    source = conditioning.source
+    duration_s = request.duration if source is None else source.duration_s
+    if duration_s is None:
         raise InvalidRequest("duration", "text2music needs a length in seconds")
-    if not 0.0 < request.duration <= MAX_DURATION_S:
+    if not 0.0 < duration_s <= MAX_DURATION_S:
         raise InvalidRequest(
-            "duration", f"{request.duration} s is not above 0 and at most {MAX_DURATION_S:.0f}"
+            "duration" if source is None else "source",
+            f"{duration_s} s is not above 0 and at most {MAX_DURATION_S:.0f}",
         )
-    return request.duration
+    return duration_s
+
+
+def _record(conditioning: Conditioning) -> dict[str, Any]:
+    """Return what the audio inputs were; the window in seconds of the output."""
+    source, reference, window = conditioning.source, conditioning.reference, conditioning.window
+    return {
+        "source_sha256": source and source.sha256,
+        "reference_sha256": reference and reference.sha256,
+        "repaint_start": window and window[0],
+        "repaint_end": window and window[1],
+        "cover_strength": conditioning.cover_strength,
+    }
 
 
 def _sampling(request: GenerationRequest, spec: ModelSpec) -> Sampling:

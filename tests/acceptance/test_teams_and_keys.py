@@ -116,7 +116,7 @@ async def test_the_commands_work_on_servers_of_the_operator(
     installation: Installation, database_url: str
 ) -> None:
     status, _, err = await command(installation, "key", "create", "default", DATABASE_URL=database_url)
-    assert (status, "ACESTEP_KEY_PEPPER is not set" in err) == (1, True)
+    assert (status, "ACESTEP_KEY_PEPPER" in err) == (1, True)
     status, out, err = await command(
         installation, "key", "create", "default", DATABASE_URL=database_url, ACESTEP_KEY_PEPPER="pepper"
     )

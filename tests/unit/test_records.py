@@ -9,9 +9,10 @@ import pytest
 
 from app.db.tasks import ClaimedTask
 from app.domain.task import TaskId, TeamId
-from inference.request import GeneratedClip, GenerationRequest, GenerationResult, ItemSpec
+from inference.request import GeneratedClip, GenerationRequest, GenerationResult, InputAudio, ItemSpec
 from workers.records import object_row, request_of, stored_result
 
+SOURCE = InputAudio(path="/scratch/source", sha256="cd")
 PARAMS: dict[str, Any] = {
     "prompt": "a prompt",
     "lyrics": "some words",
@@ -70,7 +71,7 @@ def test_every_parameter_reaches_the_engine() -> None:
         )
         for seed in (5, 6)
     )
-    assert request_of(a_claim(), Path("/scratch")) == GenerationRequest(
+    assert request_of(a_claim(), Path("/scratch"), {"source": SOURCE}) == GenerationRequest(
         model="acestep-v15-base",
         task_type="text2music",
         items=items,
@@ -82,6 +83,7 @@ def test_every_parameter_reaches_the_engine() -> None:
         timesteps=(1.0, 0.5),
         use_adg=True,
         cfg_interval=(0.1, 0.9),
+        source=SOURCE,
         repaint_start=1.5,
         repaint_end=2.5,
         cover_strength=0.3,
@@ -94,12 +96,12 @@ def test_every_parameter_reaches_the_engine() -> None:
 
 
 def test_nothing_known_about_the_length_means_a_minute() -> None:
-    assert request_of(a_claim(audio_duration=None), Path("/s")).duration == 60.0
+    assert request_of(a_claim(audio_duration=None), Path("/s"), {}).duration == 60.0
 
 
 @pytest.mark.parametrize("lyrics", ["", "[inst]", " [Instrumental] ", "[INSTRUMENTAL]"])
 def test_the_spellings_of_instrumental_are_one(lyrics: str) -> None:
-    assert request_of(a_claim(lyrics=lyrics), Path("/s")).items[0].lyrics == "[Instrumental]"
+    assert request_of(a_claim(lyrics=lyrics), Path("/s"), {}).items[0].lyrics == "[Instrumental]"
 
 
 def test_the_row_keeps_what_the_engine_told() -> None:

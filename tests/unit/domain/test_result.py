@@ -239,6 +239,7 @@ def test_progress_words_of_every_stage() -> None:
         "decoding: tiled_decode",
         "saving",
     ]
+    assert progress_text("loading", has_source=True) == "processing source"
     assert progress_text("encoding", has_source=True) == "processing source"
 
 

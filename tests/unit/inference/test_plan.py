@@ -1,12 +1,15 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from inference.diffusion.plan import make_plan
+from inference.audio.wave import AudioClip
+from inference.diffusion.plan import Plan, make_plan
 from inference.errors import InvalidRequest
 from inference.models import registry
-from inference.request import GenerationRequest, InputAudio, ItemSpec
+from inference.request import GenerationRequest, ItemSpec
+from tests.audio import a_clip_of, a_tone
 
 TURBO = registry.find("acestep-tiny-random")
 BASE = registry.find("acestep-v15-base")
@@ -43,7 +46,8 @@ def test_trailing_zeros_of_timesteps_are_dropped() -> None:
         ("items", {"items": (ITEM,) * 9}),
         ("task_type", {"task_type": "lego"}),
         ("task_type", {"task_type": "dance"}),
-        ("source", {"source": InputAudio(path="x.wav", sha256="00")}),
+        ("source", {"task_type": "cover"}),
+        ("source", {"task_type": "repaint"}),
         ("audio_codes", {"items": (replace(ITEM, audio_codes=(1, 2)),)}),
         ("duration", {"duration": None}),
         ("duration", {"duration": 0.0}),
@@ -68,3 +72,56 @@ def test_what_the_model_cannot_do_is_refused_with_the_field(field: str, change: 
 def test_base_refuses_angle_guidance_that_it_would_not_do() -> None:
     with pytest.raises(InvalidRequest, match="use_adg"):
         make_plan(replace(REQUEST, use_adg=True), BASE)
+
+
+SOURCE = a_clip_of(a_tone(2.0))
+
+
+def repaint(start_s: float, end_s: float | None) -> Plan:
+    request = replace(REQUEST, task_type="repaint", repaint_start=start_s, repaint_end=end_s)
+    return make_plan(request, TURBO, source=SOURCE)
+
+
+@pytest.mark.parametrize("end_s", [None, 0.0, -1.0, 2.0, 99.0])
+def test_no_end_and_one_behind_the_source_are_its_end(end_s: float | None) -> None:
+    plan = repaint(0.5, end_s)
+    assert plan.conditioning.window == (0.5, 2.0)
+    assert (plan.effective["repaint_start"], plan.effective["repaint_end"]) == (0.5, 2.0)
+    assert (plan.duration_s, plan.effective["duration"]) == (2.0, 2.0)
+
+
+def test_a_negative_start_adds_time_before_the_source() -> None:
+    plan = repaint(-1.0, 0.5)
+    assert plan.conditioning.source is not None
+    padded = plan.conditioning.source.samples
+    assert (plan.conditioning.window, plan.duration_s) == ((0.0, 1.5), 3.0)
+    assert not padded[:, :48_000].any()
+    assert np.array_equal(padded[:, 48_000:], SOURCE.samples)
+
+
+@pytest.mark.parametrize(("start_s", "end_s"), [(2.0, None), (1.0, 1.0), (1.5, 1.0), (float("nan"), None)])
+def test_an_empty_window_is_refused(start_s: float, end_s: float | None) -> None:
+    with pytest.raises(InvalidRequest, match="repaint_start"):
+        repaint(start_s, end_s)
+
+
+def test_a_source_of_more_than_600_seconds_is_refused() -> None:
+    long = AudioClip(samples=np.zeros((2, 601 * 48_000), dtype=np.float32), sha256="00")
+    with pytest.raises(InvalidRequest, match="source"):
+        make_plan(replace(REQUEST, task_type="cover"), TURBO, source=long)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_a_cover_strength_outside_its_range_is_refused(strength: float) -> None:
+    with pytest.raises(InvalidRequest, match="cover_strength"):
+        make_plan(replace(REQUEST, task_type="cover", cover_strength=strength), TURBO, source=SOURCE)
+
+
+def test_the_record_names_the_audio_that_was_used() -> None:
+    reference = a_clip_of(a_tone(1.0))
+    cover = replace(REQUEST, task_type="cover", cover_strength=0.5)
+    used = make_plan(cover, TURBO, source=SOURCE, reference=reference).effective
+    assert (used["source_sha256"], used["reference_sha256"]) == (SOURCE.sha256, reference.sha256)
+    assert (used["cover_strength"], used["repaint_start"]) == (0.5, None)
+    unused = make_plan(REQUEST, TURBO, source=SOURCE).effective
+    assert (unused["source_sha256"], unused["duration"], unused["cover_strength"]) == (None, 10.0, 1.0)

@@ -16,7 +16,7 @@ def test_every_revision_is_a_full_commit() -> None:
 
 def test_only_base_models_do_all_six_tasks() -> None:
     assert {len(spec.tasks) for spec in registry.known() if spec.family == "base"} == {6}
-    assert {len(spec.tasks) for spec in registry.known() if spec.family != "base"} == {1, 3}
+    assert {len(spec.tasks) for spec in registry.known() if spec.family != "base"} == {3}
 
 
 def test_unknown_name_lists_the_known_ones() -> None:

@@ -1,0 +1,193 @@
+"""Source and reference on the tiny checkpoints: T2, T4, T13 and T15 of the tests of the diffusion engine."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from inference.audio.wave import Computed
+from inference.diffusion.conditioning import Conditioning
+from inference.diffusion.pipeline import MusicPipeline
+from inference.diffusion.plan import Sampling
+from inference.engine import Engine, make_engine
+from inference.errors import AudioUnreadable, Cancelled, InvalidRequest
+from inference.request import EngineOptions, GenerationRequest, InputAudio, ItemSpec
+from tests.audio import a_clip_of, a_tone, an_input, write_audio
+
+pytestmark = pytest.mark.inference
+
+MODEL = "acestep-tiny-random"
+ITEMS = (
+    ItemSpec(prompt="calm piano", lyrics="la", seed=3),
+    ItemSpec(prompt="loud rock with many guitars and a choir", lyrics="[verse]\nword after word", seed=4),
+)
+SOURCE = a_tone(1.31)  # 32.75 latent frames: the last one is filled up
+REFERENCE = a_tone(0.7)
+COVER = Conditioning(task_type="cover", source=a_clip_of(SOURCE))
+REPAINT = Conditioning(task_type="repaint", source=a_clip_of(SOURCE), window=(0.4, 0.9))
+SAMPLING = {"turbo": Sampling(steps=8, shift=3.0), "base": Sampling(steps=3, shift=3.0, guidance_scale=7.0)}
+
+
+@pytest.fixture(scope="module")
+def pipelines(models_dir: Path) -> dict[str, MusicPipeline]:
+    folders = {"turbo": models_dir / MODEL, "base": models_dir / "tiny-base"}
+    cpu = torch.device("cpu")
+    return {
+        name: MusicPipeline.load(folder, device=cpu, dtype=torch.float32) for name, folder in folders.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def engine(models_dir: Path) -> Engine:
+    return make_engine("", EngineOptions(models=(MODEL,), models_dir=str(models_dir), device="cpu"))
+
+
+@pytest.fixture
+def cover(tmp_path: Path) -> GenerationRequest:
+    return GenerationRequest(
+        model=MODEL,
+        task_type="cover",
+        items=ITEMS,
+        duration=30.0,
+        source=an_input(tmp_path / "source", SOURCE),
+        scratch_dir=str(tmp_path),
+    )
+
+
+def compute(engine: Engine, request: GenerationRequest) -> Computed:
+    return engine.compute(request, lambda stage, done, total: None, lambda: False)
+
+
+def denoise(pipeline: MusicPipeline, items: Sequence[ItemSpec], conditioning: Conditioning) -> torch.Tensor:
+    return pipeline.denoise(
+        items,
+        duration_s=1.31,
+        sampling=SAMPLING["turbo" if pipeline.is_turbo else "base"],
+        conditioning=conditioning,
+        on_progress=lambda stage, done, total: None,
+        should_cancel=lambda: False,
+    ).latents
+
+
+def difference_db(a: torch.Tensor, b: torch.Tensor) -> float:
+    ratio = float((a - b).pow(2).mean().sqrt() / b.pow(2).mean().sqrt())
+    return 20.0 * math.log10(max(ratio, 1e-30))
+
+
+@pytest.mark.parametrize(
+    "conditioning",
+    [
+        COVER,
+        REPAINT,
+        replace(COVER, reference=a_clip_of(REFERENCE)),
+        replace(COVER, cover_strength=0.5),
+        Conditioning(reference=a_clip_of(REFERENCE)),
+    ],
+    ids=["cover", "repaint", "cover with reference", "half a cover", "reference alone"],
+)
+@pytest.mark.parametrize("model", ["turbo", "base"])
+def test_t2_t4_a_run_repeats_and_an_item_equals_the_item_alone(
+    pipelines: dict[str, MusicPipeline], model: str, conditioning: Conditioning
+) -> None:
+    pipeline = pipelines[model]
+    together = denoise(pipeline, ITEMS, conditioning)
+    torch.manual_seed(99)  # whatever others drew must not matter
+    assert torch.equal(together, denoise(pipeline, ITEMS, conditioning))
+    for index, item in enumerate(ITEMS):
+        assert difference_db(together[index], denoise(pipeline, [item], conditioning)[0]) <= -100.0
+    assert difference_db(together[0], together[1]) > -40.0
+
+
+def test_the_global_generator_is_left_as_it_was(pipelines: dict[str, MusicPipeline]) -> None:
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    denoise(pipelines["turbo"], ITEMS[:1], replace(COVER, reference=a_clip_of(REFERENCE)))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_source_reference_window_and_strength_reach_the_model(pipelines: dict[str, MusicPipeline]) -> None:
+    turbo, plain = pipelines["turbo"], denoise(pipelines["turbo"], ITEMS, COVER)
+    for change in (
+        {"source": a_clip_of(SOURCE[:, ::-1].copy())},
+        {"reference": a_clip_of(REFERENCE)},
+        {"cover_strength": 0.3},
+        {"task_type": "repaint", "window": (0.4, 0.9)},
+    ):
+        assert difference_db(denoise(turbo, ITEMS, replace(COVER, **change)), plain) > -100.0, change
+    other_window = denoise(turbo, ITEMS, replace(REPAINT, window=(0.0, 0.3)))
+    assert difference_db(other_window, denoise(turbo, ITEMS, REPAINT)) > -100.0
+
+
+def test_after_a_source_text2music_is_what_it_was(pipelines: dict[str, MusicPipeline]) -> None:
+    before = denoise(pipelines["turbo"], ITEMS, Conditioning())
+    denoise(pipelines["turbo"], ITEMS, replace(COVER, cover_strength=0.5))
+    assert torch.equal(denoise(pipelines["turbo"], ITEMS, Conditioning()), before)
+
+
+def test_a_cover_has_the_length_of_its_source(engine: Engine, cover: GenerationRequest) -> None:
+    computed = compute(engine, cover)
+    assert [wave.samples.shape for wave in computed.waves] == [SOURCE.shape] * 2
+    assert computed.effective["duration"] == pytest.approx(1.31)
+    assert cover.source is not None
+    assert computed.effective["source_sha256"] == cover.source.sha256
+    again = compute(engine, cover)
+    assert all(np.array_equal(a.samples, b.samples) for a, b in zip(computed.waves, again.waves, strict=True))
+
+
+def test_t13_a_repaint_keeps_the_source_outside_the_window(engine: Engine, cover: GenerationRequest) -> None:
+    request = replace(cover, task_type="repaint", repaint_start=0.4, repaint_end=0.9)
+    (wave, _) = compute(engine, request).waves
+    outside = np.r_[0 : int(0.4 * 48_000), int(0.9 * 48_000) : SOURCE.shape[1]]
+    kept, source = wave.samples[:, outside], SOURCE[:, outside]
+    gain = float((kept * source).sum() / (source * source).sum())
+    assert difference_db(torch.from_numpy(kept), torch.from_numpy(gain * source)) <= -100.0
+    inside = slice(int(0.5 * 48_000), int(0.8 * 48_000))
+    made, replaced = wave.samples[:, inside], gain * SOURCE[:, inside]
+    assert difference_db(torch.from_numpy(made), torch.from_numpy(replaced)) > -20.0
+
+
+@pytest.mark.parametrize("samples", [1, 1_919, 1_920, 1_921])
+def test_very_short_sources_work(engine: Engine, cover: GenerationRequest, samples: int) -> None:
+    path = Path(cover.scratch_dir) / "short"
+    request = replace(cover, items=ITEMS[:1], source=an_input(path, SOURCE[:, :samples]))
+    for task_type in ("cover", "repaint"):
+        (wave,) = compute(engine, replace(request, task_type=task_type)).waves
+        assert wave.samples.shape == (2, samples)
+
+
+def test_a_source_longer_than_a_tile_of_the_encoder_keeps_its_length(
+    engine: Engine, cover: GenerationRequest
+) -> None:
+    long = an_input(Path(cover.scratch_dir) / "long", a_tone(31.01))
+    (wave,) = compute(engine, replace(cover, items=ITEMS[:1], source=long, steps=1)).waves
+    assert wave.samples.shape == (2, round(31.01 * 48_000))
+
+
+def test_t15_a_missing_source_is_refused(engine: Engine, cover: GenerationRequest) -> None:
+    for task_type in ("cover", "repaint"):
+        with pytest.raises(InvalidRequest, match="needs a source"):
+            compute(engine, replace(cover, task_type=task_type, source=None))
+    with pytest.raises(InvalidRequest, match="task_type"):
+        compute(engine, replace(cover, task_type="lego"))
+
+
+def test_a_file_that_is_not_normalised_is_unreadable(engine: Engine, cover: GenerationRequest) -> None:
+    folder = Path(cover.scratch_dir)
+    (folder / "text").write_text("not audio")
+    write_audio(folder / "mono", a_tone(0.1, channels=1))
+    for name in ("text", "mono", "missing"):
+        with pytest.raises(AudioUnreadable) as failed:
+            compute(engine, replace(cover, source=InputAudio(path=str(folder / name), sha256="00")))
+        assert str(folder) not in str(failed.value)
+    assert len(compute(engine, cover).waves) == 2
+
+
+def test_a_cancel_before_the_source_is_encoded_stops_there(engine: Engine, cover: GenerationRequest) -> None:
+    reached: list[tuple[str, int, int]] = []
+    with pytest.raises(Cancelled):
+        engine.compute(cover, lambda *report: reached.append(report), lambda: ("encoding", 1, 2) in reached)
+    assert reached[-1] == ("encoding", 1, 2)
