@@ -23,7 +23,8 @@ class CrossMask:
     def remember(self, _module: Any, _inputs: Any, output: tuple[Tensor, Tensor]) -> None:
         """Keep the mask that the condition encoder returned; a forward hook."""
         mask = output[1].to(torch.bool)
-        self.tokens = max(self.tokens, mask.shape[1])
+        if not self._masks:
+            self.tokens = mask.shape[1]
         self._masks.append(None if bool(mask.all()) else mask)
 
     def turn(self, _module: Any, _inputs: Any) -> None:

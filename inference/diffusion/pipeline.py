@@ -1,10 +1,9 @@
 """The library's ACE-Step pipeline with per-item conditions, per-item noise and a clean stop."""
 
-import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,13 +15,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers.utils import logging as transformers_logging
 
-from inference.audio.wave import AudioClip
+from inference.diffusion.call import Call, latent_frames, whole_frames
 from inference.diffusion.conditioning import Conditioning, seeded_by
 from inference.diffusion.hooks import CrossMask, MaskedAttention
 from inference.diffusion.plan import Sampling
 from inference.diffusion.scheduler import ItemNoiseScheduler
-from inference.errors import Cancelled, ModelLoadError, NumericalError
-from inference.request import LATENT_RATE_HZ, SAMPLES_PER_FRAME, ItemSpec, OnProgress, ShouldCancel
+from inference.errors import ModelLoadError, NumericalError
+from inference.request import ItemSpec, OnProgress, ShouldCancel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,39 +44,11 @@ TEXT_ONLY = Conditioning()
 MAX_TOKENS = (256, 2048)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Call:
-    """State of the call in progress, which the signature of the library's call has no place for."""
-
-    items: Sequence[ItemSpec]
-    duration_s: float
-    conditioning: Conditioning
-    on_progress: OnProgress
-    should_cancel: ShouldCancel
-    token_counts: list[tuple[int, int]] = field(default_factory=list)
-    encoded: int = 0
-
-    @contextmanager
-    def encoding(self) -> Iterator[None]:
-        """Tell the progress around one of text, source and reference, unless asked to stop."""
-        self.stop_if_asked()
-        inputs = (self.conditioning.source, self.conditioning.reference)
-        total = 1 + sum(clip is not None for clip in inputs)
-        self.on_progress("encoding", min(self.encoded, total), total)
-        yield
-        self.encoded += 1
-        self.on_progress("encoding", min(self.encoded, total), total)
-
-    def stop_if_asked(self) -> None:
-        if self.should_cancel():
-            raise Cancelled("cancelled")
-
-
 class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships no type information
     """Text to latents and latents to samples, for a batch whose items share nothing but the length."""
 
     scheduler: Any
-    _call: _Call
+    _call: Call
     _cross_mask: CrossMask
 
     @classmethod
@@ -126,7 +97,7 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
             Cancelled: asked to stop, before encoding or after a step.
             NumericalError: a latent is not finite.
         """
-        call = _Call(
+        call = Call(
             items=items,
             duration_s=duration_s,
             conditioning=conditioning,
@@ -182,7 +153,7 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
         return samples.float().cpu()
 
     @contextmanager
-    def _running(self, call: _Call) -> Iterator[None]:
+    def _running(self, call: Call) -> Iterator[None]:
         self._call = call
         self._cross_mask.forget()
         try:
@@ -280,16 +251,3 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
     def _inside_last_frame_s(self, frames: int) -> float:
         """Return a length that the library rounds up to exactly these frames."""
         return (frames - 0.5) / float(self.latents_per_second)
-
-
-def latent_frames(duration_s: float) -> int:
-    """Return the frames of a clip of at least that length; 16.44 s are 411 also in floating point."""
-    return math.ceil(round(duration_s * LATENT_RATE_HZ, 6))
-
-
-def whole_frames(clip: AudioClip | None) -> Tensor | None:
-    """Return the samples (2, frames x 1 920) with silence behind them up to the next latent frame."""
-    if clip is None:
-        return None
-    samples = torch.from_numpy(clip.samples)
-    return torch.nn.functional.pad(samples, (0, -samples.shape[1] % SAMPLES_PER_FRAME))
