@@ -1,6 +1,7 @@
 """All configuration, read once from the environment and `.env`; nothing else reads either."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -42,6 +43,14 @@ def _flag_or_auto(value: Any) -> Any:
     return _boolean(value)
 
 
+def _networks(value: Any) -> Any:
+    for network in str(value).split(","):
+        if network.strip():
+            ip_network(network.strip())  # raises ValueError
+    return value
+
+
+Networks = Annotated[str, BeforeValidator(_networks)]
 Flag = Annotated[bool, BeforeValidator(_boolean)]
 FlagOrAuto = Annotated[bool | Literal["auto"], BeforeValidator(_flag_or_auto)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -129,6 +138,12 @@ class Settings(BaseSettings):
     input_dirs: str = Field("", validation_alias="ACESTEP_INPUT_DIRS")
     audio_retention_days: int | None = Field(None, ge=1, validation_alias="ACESTEP_AUDIO_RETENTION_DAYS")
     record_retention_days: int | None = Field(None, ge=1, validation_alias="ACESTEP_RECORD_RETENTION_DAYS")
+    idempotency_hours: int = Field(24, ge=1, validation_alias="ACESTEP_IDEMPOTENCY_HOURS")
+    export_max_rows: int = Field(1_000_000, ge=1, validation_alias="ACESTEP_EXPORT_MAX_ROWS")
+    sse_max_per_key: int = Field(20, ge=1, validation_alias="ACESTEP_SSE_MAX_PER_KEY")
+    webhook_allow_http: Flag = Field(False, validation_alias="ACESTEP_WEBHOOK_ALLOW_HTTP")
+    webhook_allow_networks: Networks = Field("", validation_alias="ACESTEP_WEBHOOK_ALLOW_NETWORKS")
+    metrics_allow_networks: Networks = Field("", validation_alias="ACESTEP_METRICS_ALLOW_NETWORKS")
     record_client: Flag = Field(True, validation_alias="ACESTEP_RECORD_CLIENT")
     env: str = Field("development", validation_alias="ACESTEP_ENV")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

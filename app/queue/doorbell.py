@@ -26,7 +26,7 @@ SEND_LIMIT_S = 2.0
 
 def encode_job(value: dict[str, Any]) -> bytes:
     """Serialise arq's job as JSON: who can write to Redis must not be able to run code."""
-    return msgspec.json.encode(value)
+    return msgspec.json.encode(value, enc_hook=repr)  # arq keeps an expired job with its exception
 
 
 def decode_job(data: bytes) -> dict[str, Any]:

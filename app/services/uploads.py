@@ -23,7 +23,7 @@ from app.domain.inputs import (
     parse_audio_path,
 )
 from app.domain.ports import ObjectStore
-from app.domain.probe import MIME_TYPES, probe
+from app.domain.probe import MIME_TYPES, PADDING_S, probe
 from app.domain.probe.claim import Claim
 from app.domain.task import TeamId
 from app.storage.server_files import open_below
@@ -134,7 +134,7 @@ class Uploads:
         row = await retrying(read, limit_s=RETRY_LIMIT_S)
         if row is None:
             raise audio_not_available()
-        if row.duration_s is not None and row.duration_s > self._max_seconds:
+        if row.duration_s is not None and row.duration_s > self._max_seconds + PADDING_S:
             raise ValidationError(f"{role} audio: audio is longer than {self._max_seconds:g} seconds")
         return TaskInput(
             role=role,

@@ -21,6 +21,8 @@ from inference.request import CHANNELS, SAMPLE_RATE_HZ
 ADDRESS_BYTES = 1024**3
 DATA_BYTES = 64 * 1024**2  # libmpg123 would take a picture of 250 MB into memory; so it skips the tag
 CPU_S = 20
+# Encoders pad to whole frames; what the API makes of the header allows the same.
+PADDING_S = 0.25
 _CONTAINERS = ("WAV", "WAVEX", "RF64", "FLAC", "MP3", "OGG")
 _CODECS = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "MPEG_LAYER_", "VORBIS", "OPUS")
 _WAV_HEADER_BYTES = 4096
@@ -73,7 +75,7 @@ def _check_magic(source: Path) -> None:
     """Keep all else from libsndfile, which knows many formats more."""
     with source.open("rb") as file:
         head = file.read(12)
-    is_wave = head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE"
+    is_wave = head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE"
     is_mpeg_frame = head[:1] == b"\xff" and head[1:2] >= b"\xe0"
     if not (is_wave or is_mpeg_frame or head.startswith((b"fLaC", b"OggS", b"ID3"))):
         raise _Unusable(Refusal.NOT_AUDIO)
@@ -89,7 +91,7 @@ def _check_header(file: soundfile.SoundFile, max_seconds: float) -> None:
         raise _Unusable(Refusal.RATE)
     # For MP3 the number is a guess of libsndfile: size of the file, pictures included, by the bit rate.
     is_claim = file.format != "MP3" and file.frames != _UNKNOWN_FRAMES
-    if is_claim and file.frames > max_seconds * file.samplerate:
+    if is_claim and file.frames > (max_seconds + PADDING_S) * file.samplerate:
         raise _Unusable(Refusal.TOO_LONG)
 
 
@@ -104,7 +106,7 @@ def _mixed(file: soundfile.SoundFile, max_seconds: float) -> Iterator[Samples]:
     decoded = 0
     while len(samples := file.read(out=block)):
         decoded += len(samples)
-        if decoded > max_seconds * file.samplerate:
+        if decoded > (max_seconds + PADDING_S) * file.samplerate:
             raise _Unusable(Refusal.TOO_LONG)
         samples = _bounded(samples)
         yield samples if file.channels == CHANNELS else samples @ shares

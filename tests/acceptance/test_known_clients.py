@@ -210,6 +210,8 @@ def test_infinitune(service: Installation, finished: dict[str, Any]) -> None:
         },
     )
     assert response.status_code == 200
+    task_id = response.json()["data"]["task_id"]
+    assert post(service.url, f"/v1/tasks/{task_id}/cancel").status_code == 200, "a minute is too long here"
     wrong = post(service.url, "/release_task", json={"prompt": "x", "model": "acestep-v15-sft"})
     assert wrong.status_code == 400
     by_id = {

@@ -37,6 +37,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
         ("ACESTEP_LM_BACKEND", "onnx"),
         ("ACESTEP_TASK_TIMEOUT", "0"),
         ("ACESTEP_MODEL_ALIASES", "no-mapping"),
+        ("ACESTEP_METRICS_ALLOW_NETWORKS", "10.0.0.0/8,somewhere"),
         ("DATABASE_URL", "localhost:5432/acestep"),
         ("REDIS_URL", "http://localhost"),
         ("S3_ENDPOINT", "localhost:9000"),

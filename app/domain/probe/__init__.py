@@ -13,7 +13,7 @@ MOST_CHANNELS = 8
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 8_000, 192_000
 _HEAD_BYTES = 64
 # Encoders pad to whole frames, and some headers count the padding.
-_PADDING_S = 0.25
+PADDING_S = 0.25
 _ID3_HEADER_BYTES = 10
 _MOST_TAGS = 4
 
@@ -64,7 +64,7 @@ def _judge(claim: Claim, max_seconds: float) -> None:
         )
     if claim.duration_s is not None and claim.duration_s <= 0:
         raise ValidationError("the file holds no audio")
-    if max(claim.duration_s or 0.0, claim.at_least_s) > max_seconds + _PADDING_S:
+    if max(claim.duration_s or 0.0, claim.at_least_s) > max_seconds + PADDING_S:
         raise ValidationError(f"audio is longer than {max_seconds:g} seconds")
 
 

@@ -99,7 +99,7 @@ async def test_the_key_in_the_body_decides_alone(world: World) -> None:
         if path in BODY_ROUTES:
             assert (await ask(world, verb, url, header=good, token=bad)).status_code == 401
             assert (await ask(world, verb, url, header=bad, token=good)).status_code in (200, 404, 503)
-            assert (await ask(world, verb, url, header=good, token="")).status_code in (200, 404)
+            assert (await ask(world, verb, url, header=good, token="")).status_code in (200, 404, 503)
 
 
 async def test_a_good_key_opens_every_route(world: World) -> None:

@@ -169,7 +169,7 @@ def sync_safe(number: int) -> bytes:
 def test_a_bomb_costs_little_memory_and_time(
     decode: Decode, tmp_path: Path, kind: tuple[str, str], channels: int
 ) -> None:
-    bomb = silence_of(tmp_path / "bomb", kind, 0.5, channels=channels)
+    bomb = silence_of(tmp_path / "bomb", kind, 0.2, channels=channels)
     tries = [bomb]
     if kind[0] == "FLAC":  # one header is honest, the other says that it does not know
         hidden = tmp_path / "hidden"

@@ -23,7 +23,14 @@ from tests.processes import Service, a_service
 
 pytestmark = pytest.mark.inference
 
-JOB = {"prompt": "a song", "audio_format": "wav", "seed": "5", "use_random_seed": False, "batch_size": 1}
+JOB = {
+    "prompt": "a song",
+    "audio_format": "wav",
+    "seed": "5",
+    "use_random_seed": False,
+    "batch_size": 1,
+    "audio_duration": 10,
+}
 
 
 @pytest_asyncio.fixture
@@ -91,7 +98,7 @@ async def test_a_broken_input_fails_its_task_only(
     gone = await a_stored_input(store, write_audio(tmp_path / "gone", a_tone(1.0)))
     await store.delete(gone["storage_key"])
     failing = [await a_task_on(service, database_url, entry, task_type="cover") for entry in (broken, gone)]
-    healthy = await service.submit(**JOB, audio_duration=10)
+    healthy = await service.submit(**JOB)
     await service.start("worker")
     results = [await service.finished(task_id) for task_id in failing]
     assert [(result.status, result.error) for result in results] == [
