@@ -143,6 +143,8 @@ def _settle_task(draft: Draft, model: ModelOffer, *, has_source: bool) -> None:
     has_codes = task == "cover" and bool(draft["audio_code_string"])
     if not (has_source or has_codes or draft["src_audio_path"] is not None):
         raise ValidationError(f"task_type {task} needs a source audio")
+    if draft["audio_duration"] is not None:
+        draft.change("audio_duration", None, "the source gives the length")
 
 
 def _settle_language_model(draft: Draft, offers: Offers) -> None:

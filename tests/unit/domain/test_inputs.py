@@ -85,3 +85,9 @@ def test_a_file_overrides_its_path_even_a_bad_one(parse: Parse) -> None:
 @pytest.mark.parametrize("blank", ["", "  ", None])
 def test_a_blank_path_is_none(parse: Parse, blank: str | None) -> None:
     assert parse({"src_audio_path": blank}).params["src_audio_path"] is None
+
+
+def test_a_source_gives_the_length_and_a_wish_is_recorded(parse: Parse) -> None:
+    submission = parse({"task_type": "cover", "audio_duration": 30}, uploaded=[Role.SOURCE])
+    assert submission.params["audio_duration"] is None
+    assert ("audio_duration", 30, None) in [(a.field, a.given, a.used) for a in submission.adjustments]
