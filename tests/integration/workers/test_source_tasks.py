@@ -117,7 +117,7 @@ async def test_a_cancel_stops_a_task_whose_input_is_being_decoded(
 ) -> None:
     path = tmp_path / "long"
     with soundfile.SoundFile(path, "w", 192_000, 8, format="FLAC", subtype="PCM_16") as file:
-        for _ in range(300):
+        for _ in range(590):
             file.write(np.zeros((192_000, 8), dtype=np.float32))
     task_id = await a_task_on(service, database_url, await a_stored_input(store, path), task_type="cover")
     await service.start("worker")
