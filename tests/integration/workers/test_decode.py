@@ -176,8 +176,9 @@ def test_a_bomb_costs_little_memory_and_time(
         hidden.write_bytes(bomb.read_bytes())
         tries.append(with_frames(hidden, 0))
     for path in tries:
-        # The best of three: on a loaded machine the same work is charged up to half as much again.
-        measured = min((decode(path) for _ in range(3)), key=lambda run: run.cpu_s)
+        measured = decode(path)
+        if measured.cpu_s > 2.0:  # a loaded machine charges up to half as much again for the same work
+            measured = min((decode(path) for _ in range(3)), key=lambda run: run.cpu_s)
         assert measured.answer == Refused(Refusal.TOO_LONG)
         assert measured.grown_bytes < 64 * 1024**2
         assert measured.cpu_s <= 2.0
