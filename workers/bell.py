@@ -5,7 +5,6 @@ re-queues on signals), so every setting below is chosen; claiming goes on from P
 """
 
 import asyncio
-import logging
 from contextlib import suppress
 from typing import Any, cast
 
@@ -15,13 +14,11 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
 from app.queue.doorbell import BELL_FUNCTION, BELL_QUEUE, decode_job, encode_job, redis_settings
-
-log = logging.getLogger(__name__)
+from workers.listening import keep_listening
 
 POLL_DELAY_S = 0.05
 # A Redis that hangs must not keep a worker from stopping.
 CLOSE_LIMIT_S = 2.0
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.2, 5.0
 
 
 class Bell:
@@ -50,24 +47,7 @@ class Bell:
 
     async def run_forever(self) -> None:
         """Listen until cancelled, connecting again whenever Redis went away."""
-        delay = FIRST_BACKOFF_S
-        while True:
-            started = asyncio.get_running_loop().time()
-            try:
-                await self._listen()
-            except (RedisError, OSError, TimeoutError) as error:
-                log.warning("doorbell not reachable", extra={"reason": type(error).__name__})
-            except asyncio.CancelledError:
-                if asyncio.current_task().cancelling():  # type: ignore[union-attr]
-                    raise
-                # arq cancels the ping at hand when Redis goes away, and that comes out here.
-                log.warning("doorbell not reachable", extra={"reason": "connection lost"})
-            except Exception:
-                log.exception("doorbell failed")
-            if asyncio.get_running_loop().time() - started > LONGEST_BACKOFF_S:
-                delay = FIRST_BACKOFF_S
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, LONGEST_BACKOFF_S)
+        await keep_listening(self._listen, what="doorbell")
 
     async def _listen(self) -> None:
         pool = await create_pool(self._settings, job_serializer=encode_job, job_deserializer=decode_job)

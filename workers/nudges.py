@@ -1,7 +1,6 @@
 """Hears that a row of this worker has changed, a cancel mostly. A lost nudge costs one heartbeat."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from uuid import UUID
@@ -10,10 +9,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.queue.doorbell import NUDGE_CHANNEL
+from workers.listening import keep_listening
 
-log = logging.getLogger(__name__)
-
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.2, 5.0
 READ_TIMEOUT_S = 30.0
 # A Redis that hangs must not keep a worker from stopping.
 CLOSE_LIMIT_S = 2.0
@@ -29,17 +26,7 @@ class Nudges:
 
     async def run_forever(self) -> None:
         """Listen until cancelled, connecting again whenever Redis went away."""
-        delay = FIRST_BACKOFF_S
-        while True:
-            started = asyncio.get_running_loop().time()
-            try:
-                await self._listen()
-            except (RedisError, OSError, TimeoutError) as error:
-                log.warning("nudges not reachable", extra={"reason": type(error).__name__})
-            if asyncio.get_running_loop().time() - started > LONGEST_BACKOFF_S:
-                delay = FIRST_BACKOFF_S
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, LONGEST_BACKOFF_S)
+        await keep_listening(self._listen, what="nudges")
 
     async def _listen(self) -> None:
         redis = Redis.from_url(self._redis_url, socket_connect_timeout=2.0)
