@@ -98,8 +98,10 @@ async def test_the_key_in_the_body_decides_alone(world: World) -> None:
     for verb, url, path in closed_routes(world):
         if path in BODY_ROUTES:
             assert (await ask(world, verb, url, header=good, token=bad)).status_code == 401
-            assert (await ask(world, verb, url, header=bad, token=good)).status_code in (200, 404, 503)
-            assert (await ask(world, verb, url, header=good, token="")).status_code in (200, 404, 503)
+            # Without a language model the one answer behind the door of /format_input is 503.
+            inside = {503} if path == "/format_input" else {200, 404}
+            assert (await ask(world, verb, url, header=bad, token=good)).status_code in inside
+            assert (await ask(world, verb, url, header=good, token="")).status_code in inside
 
 
 async def test_a_good_key_opens_every_route(world: World) -> None:
