@@ -12,6 +12,7 @@ import uvloop
 from app import logs
 from app.cli.configure import settings_or_exit
 from app.cli.keys import key
+from app.cli.secret_files import write_secrets
 from app.cli.teams import team
 from app.db.migrate import migrate, require_schema
 from app.domain.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaMismatchError
@@ -29,6 +30,7 @@ def main() -> None:
 
 main.add_command(team)
 main.add_command(key)
+main.add_command(write_secrets)
 
 
 @main.command()
