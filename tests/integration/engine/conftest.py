@@ -6,6 +6,7 @@ from inference import tiny
 from inference.request import EngineOptions
 
 MODEL = "acestep-tiny-random"
+BASE = "acestep-tiny-random-base"
 
 
 @pytest.fixture(scope="session")
@@ -13,7 +14,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models folder with the tiny turbo checkpoint, and the base one beside it."""
     folder = tmp_path_factory.mktemp("models")
     tiny.build(folder / MODEL)
-    tiny.build(folder / "tiny-base", variant="base")
+    tiny.build(folder / BASE, variant="base")
     return folder
 
 

@@ -45,7 +45,7 @@ def turbo(models_dir: Path) -> MusicPipeline:
 
 @pytest.fixture(scope="module")
 def base(models_dir: Path) -> MusicPipeline:
-    return MusicPipeline.load(models_dir / "tiny-base", device=CPU, dtype=torch.float32)
+    return MusicPipeline.load(models_dir / "acestep-tiny-random-base", device=CPU, dtype=torch.float32)
 
 
 def denoise(
@@ -200,7 +200,9 @@ def test_t11_a_silent_model_is_flagged(models_dir: Path) -> None:
 def test_broken_files_are_an_error_without_a_path(models_dir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "some-model"
     folder.mkdir()
-    (folder / "model_index.json").write_bytes((models_dir / "tiny-base" / "model_index.json").read_bytes())
+    (folder / "model_index.json").write_bytes(
+        (models_dir / "acestep-tiny-random-base" / "model_index.json").read_bytes()
+    )
     with pytest.raises(ModelLoadError, match="some-model") as broken:
         MusicPipeline.load(folder, device=CPU, dtype=torch.float32)
     assert str(tmp_path) not in str(broken.value)

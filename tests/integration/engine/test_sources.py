@@ -34,7 +34,7 @@ SAMPLING = {"turbo": Sampling(steps=8, shift=3.0), "base": Sampling(steps=3, shi
 
 @pytest.fixture(scope="module")
 def pipelines(models_dir: Path) -> dict[str, MusicPipeline]:
-    folders = {"turbo": models_dir / MODEL, "base": models_dir / "tiny-base"}
+    folders = {"turbo": models_dir / MODEL, "base": models_dir / "acestep-tiny-random-base"}
     cpu = torch.device("cpu")
     return {
         name: MusicPipeline.load(folder, device=cpu, dtype=torch.float32) for name, folder in folders.items()
