@@ -41,7 +41,8 @@ def check_models(names: Sequence[str], models_dir: Path) -> int:
 
 def list_models(models_dir: Path) -> str:
     """Return one line for each known model."""
-    rows = [(spec.name, _state(spec, models_dir), spec.licence) for spec in registry.known()]
+    models = [spec for spec in registry.known() if spec.kind != "part"]
+    rows = [(spec.name, _state(spec, models_dir), spec.licence) for spec in models]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "".join(f"{name:{widths[0]}}  {state:{widths[1]}}  {licence}\n" for name, state, licence in rows)
 

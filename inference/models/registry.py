@@ -1,7 +1,7 @@
-"""The table of diffusion models: where each comes from, what it can do, whether it is on this machine."""
+"""The table of models: where each comes from, what it can do, whether it is on this machine."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -19,23 +19,31 @@ class ModelSpec:
     """One entry of the registry.
 
     Attributes:
+        kind: a part belongs to other models and is never asked for by itself.
         repo, revision, subfolder: place on the hub; no repo = built by this package,
-            no revision = not pinned.
+            no revision = pinned when it is downloaded for the first time.
         layout: how the files lie on disk.
-        steps_max: upper bound of the number of steps.
+        shared: names of the parts that must lie beside it.
+        sha256: hashes of files that are known in advance, by path inside the folder.
+        size_bytes: of the download, without the parts.
+        family, steps_max, tasks: of diffusion models only; steps_max is the upper bound of the steps.
         shift: fixed by the model; None = taken from the request.
     """
 
     name: str
+    kind: Literal["diffusion", "language", "part"]
     repo: str | None = None
     revision: str | None = None
     subfolder: str = ""
-    layout: Literal["diffusers", "original"]
-    family: Literal["turbo", "base", "sft"]
-    steps_max: int
-    shift: float | None = None
-    tasks: tuple[str, ...]
+    layout: Literal["diffusers", "original", "plain"]
+    shared: tuple[str, ...] = ()
+    sha256: dict[str, str] = field(default_factory=dict)
     licence: str
+    size_bytes: int
+    family: Literal["", "turbo", "base", "sft"] = ""
+    steps_max: int = 0
+    shift: float | None = None
+    tasks: tuple[str, ...] = ()
 
     @property
     def is_built_here(self) -> bool:
@@ -57,7 +65,8 @@ def find(name: str) -> ModelSpec:
     """
     entries = {spec.name: spec for spec in known()}
     if name not in entries:
-        raise ModelNotAvailable(f"model {name!r} is not known; known models: {', '.join(entries)}")
+        names = ", ".join(spec.name for spec in entries.values() if spec.kind != "part")
+        raise ModelNotAvailable(f"model {name!r} is not known; known models: {names}")
     return entries[name]
 
 
@@ -67,8 +76,9 @@ def folder(spec: ModelSpec, models_dir: Path) -> Path:
 
 
 def is_on_disk(spec: ModelSpec, models_dir: Path) -> bool:
-    """Whether all files of the model are there; the marker is written last."""
-    return (folder(spec, models_dir) / COMPLETE_MARKER).is_file()
+    """Whether all files of the model and its parts are there; the marker is written last."""
+    places = [folder(spec, models_dir), *(models_dir / part for part in spec.shared)]
+    return all((place / COMPLETE_MARKER).is_file() for place in places)
 
 
 def require(name: str, models_dir: Path) -> ModelSpec:
@@ -85,7 +95,7 @@ def require(name: str, models_dir: Path) -> ModelSpec:
             f"weights of {spec.name} are not on this machine, and this release cannot download them yet; "
             f"use {TINY}"
         )
-    if spec.layout != "diffusers":
+    if spec.layout == "original":
         raise ModelNotAvailable(
             f"weights of {spec.name} are in the original layout, which this release cannot load yet; "
             f"use {TINY}"
