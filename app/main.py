@@ -21,6 +21,7 @@ from app.services.cancel import Cancel
 from app.services.history import History
 from app.services.keys import Keys
 from app.services.models import Models
+from app.services.prompting import Prompting
 from app.services.query import Query
 from app.services.recovery import Recovery
 from app.services.stats import Stats
@@ -71,6 +72,7 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
         database,
         configured=settings.models,
         aliases=settings.aliases,
+        default_lm=settings.lm_model,
         lm_backend=settings.lm_backend,
         limits=_limits(settings),
         lease_s=settings.lease_seconds,
@@ -91,6 +93,9 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
             queue_limit=settings.queue_limit,
             ageing_s=settings.priority_aging,
             retention_days=settings.audio_retention_days,
+        ),
+        format_input=Prompting(
+            database, doorbell, offered=models.language_models, timeout_s=settings.sync_timeout
         ),
         query=Query(database),
         record=History(database),

@@ -180,6 +180,11 @@ class Settings(BaseSettings):
         return tuple(dict.fromkeys(Path(path).name for path in paths if path.strip()))
 
     @property
+    def lm_model(self) -> str:
+        """Name of the default language model."""
+        return Path(self.lm_model_path).name
+
+    @property
     def aliases(self) -> dict[str, str]:
         """Requested model name -> offered model name, as the operator mapped them."""
         pairs = (pair.split("=", 1) for pair in self.model_aliases.split(",") if pair.strip())

@@ -101,6 +101,12 @@ class LanguageModelUnavailableError(ServiceError):
     code = "model_unavailable"
 
 
+class LanguageModelFailedError(ServiceError):
+    """The language model could not do this; try again or change the text."""
+
+    code = "lm_failed"
+
+
 class StorageUnavailableError(ServiceError):
     """The object store does not answer; try again in a few seconds."""
 

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from app.domain.format_input import FormattedInput, FormatWish
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.offers import Offers
 from app.domain.record import Record
@@ -96,6 +97,21 @@ class Submit(Protocol):
         """
 
 
+class FormatInput(Protocol):
+    """Has a language model rewrite a text, and waits for it."""
+
+    async def __call__(
+        self, caller: Caller, wish: FormatWish, *, request: Mapping[str, Any], request_id: str
+    ) -> FormattedInput:
+        """Return the rewritten text.
+
+        Raises:
+            LanguageModelUnavailableError: no live worker offers a language model.
+            QueueFullError: too many wait.
+            LanguageModelFailedError: the model failed, or the wait ended.
+        """
+
+
 class AudioReader(Protocol):
     """Finds and streams stored clips."""
 
@@ -126,6 +142,7 @@ class Services:
     """
 
     submit: Submit
+    format_input: FormatInput
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]
     cancel: Callable[[Caller, TeamId | None, TaskId], Awaitable[CancelView]]

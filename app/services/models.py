@@ -12,6 +12,8 @@ from app.domain.params import BASE_ONLY_TASKS, TASK_TYPES
 from app.services import HealthView, OfferedModel
 
 CACHE_S = 0.5
+LANGUAGE_MODEL = "lm"
+"""Category of language models in the reports of workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class Models:
         *,
         configured: Sequence[str],
         aliases: Mapping[str, str],
+        default_lm: str,
         lm_backend: str,
         limits: Limits,
         lease_s: float,
@@ -36,6 +39,7 @@ class Models:
         self._database = database
         self._configured = configured
         self._aliases = aliases
+        self._default_lm = default_lm
         self._lm_backend = lm_backend
         self._limits = limits
         self._lease_s = lease_s
@@ -59,13 +63,28 @@ class Models:
     async def models(self) -> Sequence[OfferedModel]:
         """Configured models in their order, then others that live workers announce."""
         workers = (await self._read()).workers
-        announced = {model["name"]: model for worker in workers for model in worker.models}
+        announced = {
+            model["name"]: model
+            for worker in workers
+            for model in worker.models
+            if model["category"] != LANGUAGE_MODEL
+        }
         loaded = {name for worker in workers for name in worker.loaded}
         names = list(dict.fromkeys([*self._configured, *announced]))
         return [
             _offered(name, announced.get(name), is_default=place == 0, is_loaded=name in loaded)
             for place, name in enumerate(names)
         ]
+
+    async def language_models(self) -> Sequence[str]:
+        """Language models that live workers offer now, the configured one first."""
+        announced = dict.fromkeys(
+            model["name"]
+            for worker in (await self._read()).workers
+            for model in worker.models
+            if model["category"] == LANGUAGE_MODEL
+        )
+        return sorted(announced, key=lambda name: name != self._default_lm)
 
     async def health(self) -> HealthView:
         """What is loaded somewhere, read anew.

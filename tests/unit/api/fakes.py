@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from app.domain.errors import NotFoundError
+from app.domain.errors import LanguageModelUnavailableError, NotFoundError
+from app.domain.format_input import FormattedInput, FormatWish, join
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import key_digest
 from app.domain.offers import ModelOffer, Offers
@@ -40,6 +41,7 @@ class FakeServices:
     teams_asked: list[TeamId | None] = field(default_factory=list)
     is_object_lost: bool = False
     queue_maxsize: int | None = 200
+    written: Mapping[str, Any] | None = None
     models_offered: Sequence[OfferedModel] = ()
 
     def add_key(self, key: str, *, team: TeamId = TEAM, scopes: frozenset[str]) -> None:
@@ -69,6 +71,7 @@ class FakeServices:
     def services(self) -> Services:
         return Services(
             submit=self.submit,
+            format_input=self.format_input,
             query=self.query,
             record=self.record,
             cancel=self.cancel,
@@ -99,6 +102,14 @@ class FakeServices:
         self.received_files += files.values()
         self.submitted.append((caller, submission, request_id, client))
         return Accepted(task_id=TaskId(uuid4()), queue_position=len(self.submitted))
+
+    async def format_input(
+        self, caller: Caller, wish: FormatWish, *, request: Mapping[str, Any], request_id: str
+    ) -> FormattedInput:
+        self._reach_database()
+        if self.written is None:
+            raise LanguageModelUnavailableError
+        return join(wish, self.written)
 
     async def query(self, team_id: TeamId, ids: Sequence[TaskId]) -> Mapping[TaskId, TaskView]:
         self._reach_database()
