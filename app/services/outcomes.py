@@ -31,10 +31,14 @@ class Outcomes:
             del self._awaited[task_id]
 
     async def _look(self) -> None:
-        pause_s = 0.0
-        while self._awaited:
-            await asyncio.sleep(pause_s)
-            pause_s = await self._look_once()
+        """Look until nobody waits any more; what goes wrong is told to those who wait."""
+        try:
+            while self._awaited:  # noqa: ASYNC110 - the rows change elsewhere, no event tells
+                await asyncio.sleep(await self._look_once())
+        except Exception as error:
+            for future in self._awaited.values():
+                if not future.done():
+                    future.set_exception(error)
 
     async def _look_once(self) -> float:
         """Answer those whose task has ended; returns the seconds to the next look."""
