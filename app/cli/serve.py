@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ import click
 
 from app import logs
 from app.cli.configure import settings_or_exit
+from app.cli.models import bring_models
 from app.cli.service import listen
 from app.db.engine import Database
 from app.db.migrate import migrate
@@ -35,7 +35,7 @@ MODEL_LOAD_LIMIT_S = 600.0
 
 NOISE = (
     "This model has random weights: it makes noise, not music. "
-    "Music needs MODEL=acestep-v15-turbo, whose weights this release cannot download yet."
+    "Music needs the model acestep-v15-turbo (6.3 GB are downloaded at its first start)."
 )
 
 
@@ -55,7 +55,7 @@ def main(**flags: str | int | bool | None) -> None:
     """Run API, worker and the servers they need until Ctrl-C."""
     settings = settings_or_exit(**flags)
     logs.configure(settings.log_level, secrets=settings.secrets)
-    check_models(settings)
+    bring_models(settings)
     try:
         asyncio.run(serve(settings))
     except (EmbeddedError, ServiceError) as error:
@@ -174,27 +174,6 @@ def _accepts(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def check_models(settings: Settings) -> None:
-    """Ask the inference package whether every configured model can be had on this machine.
-
-    Raises:
-        click.ClickException: with its answer, which says what to do.
-    """
-    if settings.engine:
-        return
-    folder = settings.data_dir / "models"
-    # -P: the working folder may hold packages with our names.
-    command = [sys.executable, "-P", "-m", "inference", "models"]
-    check = subprocess.run(
-        [*command, "check", "--models-dir", str(folder), *settings.models],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if check.returncode != 0:
-        raise click.ClickException(check.stderr.strip())
 
 
 def _tell(settings: Settings) -> None:

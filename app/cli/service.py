@@ -12,6 +12,7 @@ import uvloop
 from app import logs
 from app.cli.configure import settings_or_exit
 from app.cli.keys import key
+from app.cli.models import models
 from app.cli.secret_files import write_secrets
 from app.cli.teams import team
 from app.db.migrate import migrate, require_schema
@@ -30,6 +31,7 @@ def main() -> None:
 
 main.add_command(team)
 main.add_command(key)
+main.add_command(models)
 main.add_command(write_secrets)
 
 
@@ -62,19 +64,6 @@ def migrate_command() -> None:
     except (DatabaseUnavailableError, DatabaseRefusedError) as error:
         raise click.ClickException(f"{error}; check DATABASE_URL") from None
     click.echo("the schema is up to date")
-
-
-@main.group()
-def models() -> None:
-    """Model files."""
-
-
-@models.command("list")
-def models_list() -> None:
-    """Show every known model and whether its files are on this machine."""
-    folder = settings_or_exit().data_dir / "models"
-    command = [sys.executable, "-P", "-m", "inference", "models", "list", "--models-dir", str(folder)]
-    os.execv(command[0], command)  # noqa: S606
 
 
 def _require(settings: Settings, *fields: str) -> list[str]:

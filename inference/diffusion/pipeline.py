@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers.utils import logging as transformers_logging
 
+from inference.diffusion import original
 from inference.diffusion.call import Call, latent_frames, whole_frames
 from inference.diffusion.conditioning import Conditioning, seeded_by
 from inference.diffusion.hooks import CrossMask, MaskedAttention
@@ -53,7 +54,8 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
 
     @classmethod
     def load(cls, folder: Path, *, device: torch.device, dtype: torch.dtype) -> Self:
-        """Load a checkpoint in diffusers layout from disk, never from the network.
+        """Load a checkpoint from disk, never from the network: `model_index.json` says that its layout is
+        diffusers', else it is the original one.
 
         Raises:
             ModelLoadError: a file is missing, broken or of another model.
@@ -63,8 +65,10 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*weight_norm.*", category=FutureWarning)
-                pipeline: Self = cls.from_pretrained(
-                    folder, dtype=dtype, local_files_only=True, use_safetensors=True
+                pipeline: Self = (
+                    cls.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+                    if (folder / "model_index.json").is_file()
+                    else cls(**original.components(folder, dtype=dtype))
                 )
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelLoadError(f"the files of model {folder.name} are broken or incomplete") from error

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from inference.__main__ import list_models
-from inference.errors import ModelNotAvailable
-from inference.models import registry
+from inference.errors import ModelLoadError, ModelNotAvailable
+from inference.models import record, registry
+from inference.models.record import FileRecord, Record
 
 
 def test_every_revision_is_a_full_commit() -> None:
@@ -47,10 +48,10 @@ def test_unknown_name_lists_the_known_ones() -> None:
         registry.find("acestep-v9")
 
 
-def test_missing_weights_say_what_to_use_instead_and_no_path(tmp_path: Path) -> None:
+def test_missing_weights_name_the_command_and_no_path(tmp_path: Path) -> None:
     with pytest.raises(ModelNotAvailable) as missing:
         registry.require("acestep-v15-turbo", tmp_path)
-    assert "use acestep-tiny-random" in str(missing.value)
+    assert "acestep-service models download acestep-v15-turbo" in str(missing.value)
     assert str(tmp_path) not in str(missing.value)
 
 
@@ -72,4 +73,52 @@ def test_list_shows_state_and_licence(tmp_path: Path) -> None:
     ]
     assert "built on first use" in lines[0]
     base = next(line for line in lines if line.startswith("acestep-v15-base "))
-    assert base.split() == ["acestep-v15-base", "on", "this", "machine", "MIT"]
+    words = ["acestep-v15-base", "on", "this", "machine", "6.3", "GB"]
+    assert base.split() == [*words, "MIT;", "Qwen3-Embedding-0.6B", "Apache-2.0"]
+    turbo = next(line for line in lines if line.startswith("acestep-v15-turbo "))
+    assert "not on this machine" in turbo
+
+
+def test_a_download_has_the_parts_of_several_models_once(tmp_path: Path) -> None:
+    wanted = [registry.find(name) for name in ("acestep-v15-turbo", "acestep-v15-sft", "acestep-tiny-random")]
+    names = [spec.name for spec in registry.missing(wanted, tmp_path)]
+    assert names == ["acestep-v15-turbo", "acestep-v15-sft", "vae", "Qwen3-Embedding-0.6B"]
+
+
+def test_files_of_another_pinned_revision_count_as_missing(tmp_path: Path) -> None:
+    spec = registry.find("acestep-5Hz-lm-0.6B")
+    folder = registry.folder(spec, tmp_path)
+    folder.mkdir()
+    for revision, there in (("0" * 40, False), (spec.revision, True), (None, True)):
+        record.write(folder, Record(source="huggingface", revision=revision, files={}))
+        assert registry.is_on_disk(spec, tmp_path) is there
+
+
+def test_a_file_that_changed_its_size_is_told_before_it_is_loaded(tmp_path: Path) -> None:
+    folder = tmp_path / "acestep-5Hz-lm-0.6B"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"half")
+    files = {"model.safetensors": FileRecord(size_bytes=8, sha256="0" * 64)}
+    record.write(folder, Record(source="huggingface", files=files))
+    with pytest.raises(ModelLoadError, match=r"model.safetensors of acestep-5Hz-lm-0.6B is not as it was"):
+        registry.require(folder.name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("layout", "path", "wanted"),
+    [
+        ("original", "model-00001-of-00004.safetensors", True),
+        ("original", "silence_latent.pt", True),
+        ("original", "optimizer.pt", False),
+        ("original", "modeling_acestep_v15_base.py", False),
+        ("original", "vae/model.safetensors", False),
+        ("diffusers", "transformer/diffusion_pytorch_model.safetensors", True),
+        ("diffusers", "transformer/diffusion_pytorch_model.bin", False),
+        ("diffusers", "a/b/config.json", False),
+        ("plain", "chat_template.jinja", True),
+        ("plain", "checkpoint/model.safetensors", False),
+    ],
+)
+def test_only_weights_and_texts_of_the_layout_are_brought(layout: str, path: str, wanted: bool) -> None:
+    by_layout = {"original": "acestep-v15-base", "diffusers": "acestep-v15-xl-base", "plain": "vae"}
+    assert registry.find(by_layout[layout]).wants(path) is wanted
