@@ -1,4 +1,4 @@
-"""`python -m inference models list|download|verify`: the model files of this machine."""
+"""`python -m inference models list|check|download|verify`: the model files of this machine."""
 
 import argparse
 import os
@@ -22,12 +22,14 @@ def main() -> int:
     subjects = parser.add_subparsers(dest="subject", required=True)
     actions = subjects.add_parser("models", help="model files").add_subparsers(dest="action", required=True)
     listing = actions.add_parser("list", help="print name, state, size and licence of every known model")
+    asking = actions.add_parser("check", help="say what is missing for these models")
+    asking.add_argument("names", nargs="+")
     fetching = actions.add_parser("download", help="bring the files of these models")
     fetching.add_argument("names", nargs="+")
     fetching.add_argument("--source", default="auto", help="auto, huggingface, modelscope, or a folder")
     checking = actions.add_parser("verify", help="read all files again and compare their hashes")
     checking.add_argument("names", nargs="*")
-    for action in (listing, fetching, checking):
+    for action in (listing, asking, fetching, checking):
         action.add_argument("--models-dir", type=Path, default=Path(".cache/acestep/data/models"))
     arguments = parser.parse_args()
     try:
@@ -45,6 +47,9 @@ def _run(arguments: argparse.Namespace) -> int:
     match arguments.action:
         case "list":
             sys.stdout.write(list_models(models_dir))
+        case "check":
+            for name in arguments.names:
+                registry.require(name, models_dir)
         case "download":
             bring(arguments.names, models_dir, arguments.source, console)
         case "verify":

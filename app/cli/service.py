@@ -11,6 +11,7 @@ import uvloop
 
 from app import logs
 from app.cli.configure import settings_or_exit
+from app.cli.doctor import doctor
 from app.cli.keys import key
 from app.cli.models import models
 from app.cli.secret_files import write_secrets
@@ -31,6 +32,7 @@ def main() -> None:
 
 main.add_command(team)
 main.add_command(key)
+main.add_command(doctor)
 main.add_command(models)
 main.add_command(write_secrets)
 

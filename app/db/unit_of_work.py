@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.audit import Audit
+from app.db.diagnosis import Diagnosis
 from app.db.history import History
 from app.db.keys import Keys
 from app.db.objects import Objects
@@ -30,3 +31,4 @@ class UnitOfWork:
         self.teams = Teams(connection)
         self.audit = Audit(connection)
         self.history = History(connection)
+        self.diagnosis = Diagnosis(connection)
