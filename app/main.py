@@ -87,6 +87,7 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
                 store,
                 spool_dir=spool_dir,
                 input_dirs=settings.input_folders,
+                kinds=models.input_kinds,
                 max_bytes=settings.max_upload_bytes,
                 max_seconds=settings.max_input_seconds,
             ),

@@ -12,6 +12,7 @@ import asyncpg
 from app.db.engine import Database
 from app.db.tasks import ClaimedTask, NewTask
 from app.domain.ports import ObjectStore
+from app.domain.probe import PLAIN_KINDS
 from app.domain.task import TaskId, TeamId
 from app.services.uploads import Uploads
 from app.storage.folder import FolderStore
@@ -127,6 +128,11 @@ async def a_team(url: str, name: str, **limits: Any) -> TeamId:
     return TeamId(team_id)
 
 
+async def plain_kinds() -> Sequence[str]:
+    """What every worker decodes."""
+    return PLAIN_KINDS
+
+
 def uploads_below(folder: Path, db: Database, *, max_bytes: int = 1_000_000) -> Uploads:
     """Inputs of tasks, stored below a folder; files of `inputs` there may be named by their path."""
     return Uploads(
@@ -134,6 +140,7 @@ def uploads_below(folder: Path, db: Database, *, max_bytes: int = 1_000_000) -> 
         FolderStore(folder / "objects"),
         spool_dir=folder / "spool",
         input_dirs=[folder / "inputs"],
+        kinds=plain_kinds,
         max_bytes=max_bytes,
         max_seconds=600,
     )

@@ -21,6 +21,7 @@ from app.services.recovery import Recovery
 from app.settings import Settings
 from app.storage.choose import choose_store
 from app.storage.scratch import make_scratch
+from inference.audio.kinds import decodable_kinds
 from inference.request import EngineOptions
 from workers.bell import Bell
 from workers.generate import Generate, Limits
@@ -190,7 +191,10 @@ class WorkerProcess:
 
     def _describe(self) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
         """Models that this worker serves, and those that its slots hold."""
-        offered = {model.name: asdict(model) for slot in self._slots for model in slot.models}
+        inputs = decodable_kinds()
+        offered = {
+            model.name: {**asdict(model), "inputs": inputs} for slot in self._slots for model in slot.models
+        }
         return list(offered.values()), [loop.loaded for loop in self._loops if loop.loaded]
 
 

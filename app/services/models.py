@@ -9,6 +9,7 @@ from app.db.workers import LiveWorker
 from app.domain.errors import DatabaseUnavailableError
 from app.domain.offers import Limits, ModelOffer, Offers
 from app.domain.params import BASE_ONLY_TASKS, TASK_TYPES
+from app.domain.probe import MIME_TYPES, PLAIN_KINDS
 from app.services import HealthView, OfferedModel
 
 CACHE_S = 0.5
@@ -85,6 +86,17 @@ class Models:
             if model["category"] == LANGUAGE_MODEL
         )
         return sorted(announced, key=lambda name: name != self._default_lm)
+
+    async def input_kinds(self) -> Sequence[str]:
+        """Kinds of audio files that can be sent: those of every worker, and what a live one can besides."""
+        announced = (
+            kind
+            for worker in (await self._read()).workers
+            for model in worker.models
+            for kind in model.get("inputs", ())
+            if kind in MIME_TYPES
+        )
+        return list(dict.fromkeys([*PLAIN_KINDS, *announced]))
 
     async def health(self) -> HealthView:
         """What is loaded somewhere, read anew.

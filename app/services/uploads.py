@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -66,6 +66,7 @@ class Uploads:
         *,
         spool_dir: Path,
         input_dirs: Sequence[Path],
+        kinds: Callable[[], Awaitable[Collection[str]]],
         max_bytes: int,
         max_seconds: float,
     ) -> None:
@@ -73,6 +74,7 @@ class Uploads:
 
         Args:
             input_dirs: folders of this machine below which clients may name files.
+            kinds: of audio files that can be decoded now.
             max_bytes: of one file named by its path; uploads were counted while they were read.
             max_seconds: longest input, as far as its header tells.
         """
@@ -80,6 +82,7 @@ class Uploads:
         self._store = store
         self._spool_dir = spool_dir
         self._input_dirs = input_dirs
+        self._kinds = kinds
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
         self._known_installation: str | None = None
@@ -154,9 +157,11 @@ class Uploads:
             return await spool_copy(spool, file, max_bytes=self._max_bytes)
 
     async def _check(self, role: Role, origin: Origin, file: ReceivedFile) -> _Checked:
+        kinds = await self._kinds()
+
         def read_header() -> Claim:
             with file.path.open("rb") as opened:
-                return probe(opened, max_seconds=self._max_seconds)
+                return probe(opened, max_seconds=self._max_seconds, kinds=kinds)
 
         try:
             claim = await asyncio.to_thread(read_header)

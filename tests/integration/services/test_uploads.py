@@ -25,7 +25,7 @@ from app.services.submit import Submit
 from app.services.uploads import Uploads
 from app.storage.folder import FolderStore
 from tests.audio_files import a_flac, a_wav, an_mp3
-from tests.builders import a_clip, a_running_task, a_team, claim, uploads_below
+from tests.builders import a_clip, a_running_task, a_team, claim, plain_kinds, uploads_below
 from tests.fakes import ListeningDoorbell
 from tests.integration.services.test_submit import a_submission, caller
 
@@ -280,6 +280,7 @@ async def test_without_allowed_folders_no_path_is_touched(
         FolderStore(folder / "objects"),
         spool_dir=folder / "spool",
         input_dirs=[],
+        kinds=plain_kinds,
         max_bytes=1000,
         max_seconds=600,
     )
