@@ -1,6 +1,7 @@
 """The border of the engine: plain, JSON-serialisable requests and results. No torch.
 
-Fixed numbers of ACE-Step 1.5: 48 000 Hz, 2 channels, 25 latent frames a second (1 frame = 1 920 samples).
+Fixed numbers of ACE-Step 1.5: 48 000 Hz, 2 channels, 25 latent frames a second (1 frame = 1 920 samples),
+5 audio codes a second (1 code = 5 frames), each one of 64 000.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,8 @@ SAMPLE_RATE_HZ = 48_000
 CHANNELS = 2
 LATENT_RATE_HZ = 25
 SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // LATENT_RATE_HZ
+CODE_RATE_HZ = 5
+AUDIO_CODES = 64_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,8 @@ class ItemSpec:
         keyscale, timesignature: text such as `A minor` and `4`; empty = not given.
         instruction: None = the text that belongs to the task.
         seed: 0 to 2**32 - 1, drawn and stored by the caller.
-        audio_codes: 5 Hz codes, 0 to 63 999; in every item with one length, or in none.
+        audio_codes: 5 Hz codes, 0 to 63 999, for text2music and cover; in every item with one length, or
+            in none.
     """
 
     prompt: str
@@ -61,7 +65,10 @@ class GenerationRequest:
             the source or the codes.
         timesteps: strictly falling, in (0, 1], without a trailing zero; overrides steps and shift.
         cfg_interval: start and end as shares of the schedule.
-        repaint_start, repaint_end: seconds; end None = end of the source.
+        source: for every task but text2music; audio codes take its place in a cover.
+        repaint_start, repaint_end: seconds, of repaint and lego; end None = end of the source.
+        cover_strength: share of the steps that follow source or codes.
+        track_name: for lego and extract. track_classes: for complete.
         audio_format: `mp3`, `wav`, `flac`.
         scratch_dir: existing folder of this attempt; clips are written there.
     """
@@ -148,6 +155,7 @@ class EngineOptions:
         threads: CPU threads of one operation; None = the library's choice.
         max_loaded: models kept in memory at once.
         lazy: nothing is loaded before a request needs it.
+        keep_source: a repaint gives back the source itself outside its window, not the model's copy of it.
     """
 
     models: tuple[str, ...]
@@ -156,6 +164,7 @@ class EngineOptions:
     threads: int | None = None
     max_loaded: int = 1
     lazy: bool = False
+    keep_source: bool = True
 
 
 OnProgress = Callable[[str, int, int], None]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.models.transformers.ace_step_transformer import _get_current_attention_backend
 
 from inference.models.registry import ModelSpec
 
@@ -24,9 +25,13 @@ def _sha256(path: Path) -> str:
 
 
 def describe(
-    spec: ModelSpec, file_hashes: dict[str, str], device: torch.device, dtype: torch.dtype
+    spec: ModelSpec,
+    file_hashes: dict[str, str],
+    transformer: torch.nn.Module,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> dict[str, Any]:
-    """Describe model, machine and libraries of a run."""
+    """Describe model, machine and libraries of a run, and how the transformer really computes."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
         "model": spec.name,
@@ -35,11 +40,21 @@ def describe(
         "files": file_hashes,
         "device": f"{device} ({name})",
         "dtype": str(dtype).removeprefix("torch."),
-        "attention_backend": "native",
-        "compiled": False,
+        "attention_backend": _attention_backend(transformer),
+        "compiled": _is_compiled(transformer),
         "threads": torch.get_num_threads(),
         "versions": library_versions(),
     }
+
+
+def _attention_backend(transformer: Any) -> str:
+    processor = next(iter(transformer.attn_processors.values()))
+    return str(_get_current_attention_backend(processor).value)
+
+
+def _is_compiled(transformer: torch.nn.Module) -> bool:
+    """Whether the transformer or a part of it, such as its repeated blocks, runs compiled."""
+    return any(module._compiled_call_impl is not None for module in transformer.modules())
 
 
 @cache

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from inference.audio.encode import check_format
-from inference.audio.wave import Computed, Wave, level, read_clip
+from inference.audio.wave import Computed, read_clip
 from inference.diffusion.audit import describe, hash_files
+from inference.diffusion.batch import Batch, run_batch
 from inference.diffusion.device import choose_device, device_errors
-from inference.diffusion.pipeline import MAX_TOKENS, MusicPipeline
-from inference.diffusion.plan import Plan, make_plan
-from inference.errors import Cancelled, OutOfMemory
+from inference.diffusion.pipeline import MusicPipeline
+from inference.diffusion.plan import make_plan
+from inference.errors import OutOfMemory
 from inference.models.registry import ModelSpec
 from inference.request import (
     EngineOptions,
@@ -27,14 +27,6 @@ from inference.request import (
     OnProgress,
     ShouldCancel,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Items that went through the model together, and the shapes they had there."""
-
-    waves: tuple[Wave, ...]
-    shapes: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +44,7 @@ class DiffusionEngine:
         self._device = choose_device(options.device)
         self._dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
         self._max_loaded = options.max_loaded
+        self._keep_source = options.keep_source
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
         if options.threads is not None:
             torch.set_num_threads(options.threads)
@@ -104,18 +97,21 @@ class DiffusionEngine:
             loaded.spec,
             source=read_clip(request.source),
             reference=read_clip(request.reference),
+            keep_source=self._keep_source,
         )
         check_format(request.audio_format)
         run = partial(
-            self._run,
+            run_batch,
             pipeline=loaded.pipeline,
             plan=plan,
             on_progress=clock,
             should_cancel=should_cancel,
         )
         self._forget_peak_memory()
-        batches = run_in_halves_if_needed(run, request.items, free_memory=self._free_memory)
-        record = describe(loaded.spec, loaded.file_hashes, self._device, self._dtype)
+        batches = run_in_halves_if_needed(run, plan.items, free_memory=self._free_memory)
+        record = describe(
+            loaded.spec, loaded.file_hashes, loaded.pipeline.transformer, self._device, self._dtype
+        )
         return Computed(
             waves=tuple(wave for batch in batches for wave in batch.waves),
             effective=plan.effective,
@@ -128,42 +124,6 @@ class DiffusionEngine:
         """Drop every model."""
         self._loaded.clear()
         self._free_memory()
-
-    def _run(
-        self,
-        items: Sequence[ItemSpec],
-        *,
-        pipeline: MusicPipeline,
-        plan: Plan,
-        on_progress: OnProgress,
-        should_cancel: ShouldCancel,
-    ) -> Batch:
-        with device_errors():
-            denoised = pipeline.denoise(
-                items,
-                duration_s=plan.duration_s,
-                sampling=plan.sampling,
-                conditioning=plan.conditioning,
-                on_progress=on_progress,
-                should_cancel=should_cancel,
-            )
-            _stop_if_asked(should_cancel)
-            on_progress("decoding", 0, 1)
-            samples = pipeline.decode(denoised.latents).numpy()
-        _stop_if_asked(should_cancel)
-        on_progress("decoding", 1, 1)
-        shape = {
-            "rows": len(items),
-            "latent_frames": denoised.latents.shape[1],
-            "condition_tokens": denoised.condition_tokens,
-            "prompt_and_lyrics_tokens": denoised.token_counts,
-            "cut_at_tokens": MAX_TOKENS,
-        }
-        waves = tuple(
-            level(plan.conditioning.finish(one), seed=item.seed)
-            for one, item in zip(samples, items, strict=True)
-        )
-        return Batch(waves=waves, shapes=(shape,))
 
     def _free_memory(self) -> None:
         gc.collect()
@@ -220,8 +180,3 @@ def run_in_halves_if_needed(
     free_memory()
     half = len(items) // 2
     return [run(items[:half]), run(items[half:])]
-
-
-def _stop_if_asked(should_cancel: ShouldCancel) -> None:
-    if should_cancel():
-        raise Cancelled("cancelled")
