@@ -148,6 +148,10 @@ class EngineOptions:
         threads: CPU threads of one operation; None = the library's choice.
         max_loaded: models kept in memory at once.
         lazy: nothing is loaded before a request needs it.
+        flash_attention: wanted where the package is installed.
+        offload: keep only the component that computes on the accelerator; None = where its memory is small.
+        offload_transformer: keep the transformer off the accelerator between requests.
+        compile_model: compile the transformer's blocks.
     """
 
     models: tuple[str, ...]
@@ -156,6 +160,10 @@ class EngineOptions:
     threads: int | None = None
     max_loaded: int = 1
     lazy: bool = False
+    flash_attention: bool = True
+    offload: bool | None = None
+    offload_transformer: bool = False
+    compile_model: bool = False
 
 
 OnProgress = Callable[[str, int, int], None]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from diffusers import AceStepPipeline
@@ -47,6 +47,11 @@ MAX_TOKENS = (256, 2048)
 
 class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships no type information
     """Text to latents and latents to samples, for a batch whose items share nothing but the length."""
+
+    # As in the library, but for the audio tokenizer: given codes are looked up in its weights outside of a
+    # forward call, so it must not be offloaded.
+    model_cpu_offload_seq = "text_encoder->condition_encoder->audio_token_detokenizer->transformer->vae"
+    _exclude_from_cpu_offload: ClassVar = ["audio_tokenizer"]
 
     scheduler: Any
     _call: Call
@@ -153,8 +158,11 @@ class MusicPipeline(AceStepPipeline):  # type: ignore[misc]  # the library ships
         Returns:
             (items, 2, frames x 1 920) float32 on the CPU.
         """
-        samples: Tensor = self.vae.decode(latents.transpose(1, 2)).sample
-        return samples.float().cpu()
+        try:
+            samples: Tensor = self.vae.decode(latents.transpose(1, 2)).sample
+            return samples.float().cpu()
+        finally:
+            self.maybe_free_model_hooks()
 
     @contextmanager
     def _running(self, call: Call) -> Iterator[None]:

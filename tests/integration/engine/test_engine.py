@@ -10,11 +10,11 @@ import torch
 
 from inference.audio.encode import encode
 from inference.audio.wave import Computed, level
-from inference.diffusion.audit import hash_files
 from inference.diffusion.device import device_errors
 from inference.diffusion.engine import Batch, StageClock, run_in_halves_if_needed
 from inference.engine import Engine, make_engine
 from inference.errors import Cancelled, DeviceError, InvalidRequest, ModelNotAvailable, OutOfMemory
+from inference.models.record import hash_files
 from inference.request import EngineOptions, GenerationRequest, ItemSpec
 
 pytestmark = pytest.mark.inference
