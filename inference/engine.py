@@ -1,11 +1,13 @@
 """What every engine can do, and the choice of one; importing this never imports a model library."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
 from inference.audio.wave import Computed
-from inference.models import registry
+from inference.errors import ModelNotAvailable
+from inference.models import record, registry
 from inference.models.registry import ModelSpec
 from inference.request import EngineOptions, GenerationRequest, ModelInfo, OnProgress, ShouldCancel
 
@@ -20,7 +22,10 @@ class Engine(Protocol):
         """Describe what this engine offers."""
 
     def load(self, model: str) -> None:
-        """Bring a model into memory, if it is not there yet."""
+        """Bring a model into memory, if it is not there yet; others may have to make way."""
+
+    def loaded(self) -> tuple[str, ...]:
+        """Name the models in memory now."""
 
     def compute(
         self, request: GenerationRequest, on_progress: OnProgress, should_cancel: ShouldCancel
@@ -37,14 +42,17 @@ def make_engine(name: str, options: EngineOptions) -> Engine:
     Imports only what was chosen. A named class takes the options as its only argument.
 
     Raises:
-        ModelNotAvailable: an offered model is unknown, or its files are not on this machine.
+        ModelNotAvailable: an offered model is unknown or no diffusion model, or its files are not on this
+            machine.
     """
     if name:
         module, _, attribute = name.rpartition(".")
         return cast(Engine, getattr(import_module(module), attribute)(options))
     models_dir = Path(options.models_dir)
     for model in options.models:
-        registry.require(model, models_dir)  # before the seconds that importing torch takes
+        # Before the seconds that importing torch takes.
+        if registry.require(model, models_dir).kind != "diffusion":
+            raise ModelNotAvailable(f"{model} is not a diffusion model")
     from inference.diffusion.engine import DiffusionEngine
 
     return DiffusionEngine(options, locate=lambda model: locate(model, models_dir))
@@ -53,11 +61,16 @@ def make_engine(name: str, options: EngineOptions) -> Engine:
 def locate(model: str, models_dir: Path) -> tuple[ModelSpec, Path]:
     """Return a model's entry and the folder with its files, which are built first if we make them ourselves.
 
+    The revision is that of the files where it is known.
+
     Raises:
         ModelNotAvailable: unknown, or its files are not on this machine.
+        ModelLoadError: a file was changed since the download.
     """
     spec = registry.require(model, models_dir)
     folder = registry.folder(spec, models_dir)
+    if kept := record.read(folder):
+        spec = replace(spec, revision=kept.revision)
     if spec.is_built_here:
         from inference import tiny
 

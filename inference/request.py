@@ -156,6 +156,10 @@ class EngineOptions:
         max_loaded: models kept in memory at once.
         lazy: nothing is loaded before a request needs it.
         keep_source: a repaint gives back the source itself outside its window, not the model's copy of it.
+        flash_attention: wanted where the package is installed.
+        offload: keep only the component that computes on the accelerator; None = where its memory is small.
+        offload_transformer: keep the transformer off the accelerator between requests.
+        compile_model: compile the transformer's blocks.
     """
 
     models: tuple[str, ...]
@@ -165,6 +169,10 @@ class EngineOptions:
     max_loaded: int = 1
     lazy: bool = False
     keep_source: bool = True
+    flash_attention: bool = True
+    offload: bool | None = None
+    offload_transformer: bool = False
+    compile_model: bool = False
 
 
 OnProgress = Callable[[str, int, int], None]

@@ -33,6 +33,7 @@ class StubEngine:
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
+        self._loaded: tuple[str, ...] = ()
 
     def models(self) -> tuple[ModelInfo, ...]:
         return tuple(
@@ -41,7 +42,11 @@ class StubEngine:
         )
 
     def load(self, model: str) -> None:
-        """Nothing to load."""
+        """Takes no time; one model at a time."""
+        self._loaded = (model,)
+
+    def loaded(self) -> tuple[str, ...]:
+        return self._loaded
 
     def close(self) -> None:
         """Nothing to close."""

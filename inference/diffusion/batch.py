@@ -8,6 +8,7 @@ from inference.audio.wave import Wave, level
 from inference.diffusion.device import device_errors
 from inference.diffusion.encoding import MAX_TOKENS
 from inference.diffusion.pipeline import Denoised, MusicPipeline
+from inference.diffusion.placement import Placement
 from inference.diffusion.plan import Plan
 from inference.errors import Cancelled
 from inference.request import ItemSpec, OnProgress, ShouldCancel
@@ -25,6 +26,7 @@ def run_batch(
     items: Sequence[ItemSpec],
     *,
     pipeline: MusicPipeline,
+    placement: Placement,
     plan: Plan,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
@@ -40,7 +42,7 @@ def run_batch(
         _stop_if_asked(should_cancel)
         on_progress("decoding", done, len(items))
 
-    with device_errors():
+    with device_errors(), placement.computing(pipeline):
         denoised = pipeline.denoise(
             items,
             duration_s=plan.duration_s,

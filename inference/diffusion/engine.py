@@ -2,9 +2,7 @@
 
 import gc
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +10,10 @@ import torch
 
 from inference.audio.encode import check_format
 from inference.audio.wave import Computed, read_clip
-from inference.diffusion.audit import describe, hash_files
+from inference.diffusion.audit import describe
 from inference.diffusion.batch import Batch, run_batch
-from inference.diffusion.device import choose_device, device_errors
-from inference.diffusion.pipeline import MusicPipeline
+from inference.diffusion.loaded import LoadedModels
+from inference.diffusion.placement import Machine, choose_placement
 from inference.diffusion.plan import make_plan
 from inference.errors import OutOfMemory
 from inference.models.registry import ModelSpec
@@ -29,23 +27,16 @@ from inference.request import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Loaded:
-    spec: ModelSpec
-    pipeline: MusicPipeline
-    file_hashes: dict[str, str]
-
-
 class DiffusionEngine:
     """See `inference.engine.Engine`."""
 
     def __init__(self, options: EngineOptions, *, locate: Callable[[str], tuple[ModelSpec, Path]]) -> None:
-        self._locate = locate
-        self._device = choose_device(options.device)
-        self._dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
-        self._max_loaded = options.max_loaded
+        placement = choose_placement(options, Machine.look(options.device))
+        self._device = placement.device
+        self._models = LoadedModels(
+            placement, limit=options.max_loaded, locate=locate, free_memory=self._free_memory
+        )
         self._keep_source = options.keep_source
-        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         # Missing files are told at the start, not in the middle of a job.
@@ -65,16 +56,11 @@ class DiffusionEngine:
             ModelNotAvailable: unknown, or not on this machine.
             ModelLoadError: its files are broken.
         """
-        if model in self._loaded:
-            self._loaded.move_to_end(model)
-            return
-        spec, folder = self._locate(model)
-        while len(self._loaded) >= self._max_loaded:
-            self._loaded.popitem(last=False)
-            self._free_memory()
-        with device_errors():
-            pipeline = MusicPipeline.load(folder, device=self._device, dtype=self._dtype)
-        self._loaded[model] = _Loaded(spec=spec, pipeline=pipeline, file_hashes=hash_files(folder))
+        self._models.use(model)
+
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the models in memory."""
+        return self._models.names
 
     def compute(
         self, request: GenerationRequest, on_progress: OnProgress, should_cancel: ShouldCancel
@@ -90,8 +76,7 @@ class DiffusionEngine:
         """
         clock = StageClock(on_progress)
         clock("loading", 0, 1)
-        self.load(request.model)
-        loaded = self._loaded[request.model]
+        loaded = self._models.use(request.model)
         plan = make_plan(
             request,
             loaded.spec,
@@ -103,15 +88,14 @@ class DiffusionEngine:
         run = partial(
             run_batch,
             pipeline=loaded.pipeline,
+            placement=loaded.placement,
             plan=plan,
             on_progress=clock,
             should_cancel=should_cancel,
         )
         self._forget_peak_memory()
         batches = run_in_halves_if_needed(run, plan.items, free_memory=self._free_memory)
-        record = describe(
-            loaded.spec, loaded.file_hashes, loaded.pipeline.transformer, self._device, self._dtype
-        )
+        record = describe(loaded.spec, loaded.file_hashes, loaded.placement)
         return Computed(
             waves=tuple(wave for batch in batches for wave in batch.waves),
             effective=plan.effective,
@@ -122,8 +106,7 @@ class DiffusionEngine:
 
     def close(self) -> None:
         """Drop every model."""
-        self._loaded.clear()
-        self._free_memory()
+        self._models.clear()
 
     def _free_memory(self) -> None:
         gc.collect()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from diffusers.utils import logging as diffusers_logging
@@ -47,6 +47,11 @@ TEXT_ONLY = Conditioning()
 
 class MusicPipeline(EncodingPipeline):
     """Text to latents and latents to samples, for a batch whose items share nothing but the length."""
+
+    # As in the library, but for the audio tokenizer: given codes are looked up in its weights outside of a
+    # forward call, so it must not be offloaded.
+    model_cpu_offload_seq = "text_encoder->condition_encoder->audio_token_detokenizer->transformer->vae"
+    _exclude_from_cpu_offload: ClassVar = ["audio_tokenizer"]
 
     scheduler: Any
 

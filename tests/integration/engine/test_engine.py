@@ -10,12 +10,12 @@ import torch
 
 from inference.audio.encode import encode
 from inference.audio.wave import Computed, level
-from inference.diffusion.audit import hash_files
 from inference.diffusion.batch import Batch
 from inference.diffusion.device import device_errors
 from inference.diffusion.engine import StageClock, run_in_halves_if_needed
 from inference.engine import Engine, make_engine
 from inference.errors import Cancelled, DeviceError, InvalidRequest, ModelNotAvailable, OutOfMemory
+from inference.models.record import hash_files
 from inference.request import EngineOptions, GenerationRequest, ItemSpec
 from tests.pipelines import compute
 

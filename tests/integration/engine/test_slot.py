@@ -250,7 +250,7 @@ async def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
     slot = Slot(
         SlotOptions(engine_options=EngineOptions(models=("acestep-v15-turbo",), models_dir=str(tmp_path)))
     )
-    with pytest.raises(StartFailed, match="use acestep-tiny-random") as failed:
+    with pytest.raises(StartFailed, match="acestep-service models download acestep-v15-turbo") as failed:
         await slot.start()
     assert failed.value.code == "model_unavailable"
     assert not slot.alive

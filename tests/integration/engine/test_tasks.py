@@ -10,6 +10,7 @@ import torch
 from inference.diffusion.batch import run_batch
 from inference.diffusion.engine import DiffusionEngine
 from inference.diffusion.pipeline import MusicPipeline
+from inference.diffusion.placement import Placement
 from inference.diffusion.plan import Plan, make_plan
 from inference.engine import Engine, make_engine
 from inference.errors import InvalidRequest
@@ -101,6 +102,7 @@ def test_t3_a_batch_that_runs_in_parts_makes_the_same_clips(
         run_batch(
             items,
             pipeline=base,
+            placement=Placement(device=torch.device("cpu"), dtype=torch.float32),
             plan=plan,
             on_progress=lambda stage, done, total: None,
             should_cancel=lambda: False,
