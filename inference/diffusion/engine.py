@@ -13,8 +13,8 @@ import torch
 
 from inference.audio.encode import check_format
 from inference.audio.wave import Computed, Wave, level, read_clip
+from inference.device import choose_device, device_errors
 from inference.diffusion.audit import describe, hash_files
-from inference.diffusion.device import choose_device, device_errors
 from inference.diffusion.pipeline import MAX_TOKENS, MusicPipeline
 from inference.diffusion.plan import Plan, make_plan
 from inference.errors import Cancelled, OutOfMemory
