@@ -17,9 +17,9 @@ from inference.language_model.block import (
 )
 from inference.language_model.vocabulary import Vocabulary
 
-CAPTION_MAX_LINES = 12
 CAPTION_MAX_TOKENS = 512
 
+_CAPTION_MAX_LINES = 12
 _NEWLINE = "\n"
 # Control characters, backtick, separators that other programs take for line ends, and the `<` that begins
 # the marks of the tokenizer: a caption must not spell `</think>` in letters.
@@ -33,7 +33,7 @@ def block_grammar(
     vocabulary: Vocabulary,
     *,
     max_duration_s: int = DURATION_RANGE_S[1],
-    caption_max_lines: int = CAPTION_MAX_LINES,
+    caption_max_tokens: int = CAPTION_MAX_TOKENS,
 ) -> str:
     """Return the grammar of a block with these fields.
 
@@ -43,7 +43,7 @@ def block_grammar(
     """
     rules = {
         "bpm": f"/{whole_numbers(*BPM_RANGE)}/",
-        "caption": _caption(caption_max_lines),
+        "caption": _caption(),
         "duration": f"/{whole_numbers(DURATION_RANGE_S[0], max_duration_s)}/",
         "genres": f"/{_FIRST}{_FURTHER}{{0,{GENRES_MAX_CHARS - 1}}}/",
         "keyscale": f"/{'|'.join(KEYSCALES)}/",
@@ -52,7 +52,7 @@ def block_grammar(
     }
     body = [_field(name, forced.get(name)) for name in fields]
     start = [f"<[{vocabulary.think}]>", *body, _literal(_NEWLINE), f"<[{vocabulary.end_of_think}]>"]
-    limit = {"caption": f"[max_tokens={CAPTION_MAX_TOKENS}]"}
+    limit = {"caption": f"[max_tokens={caption_max_tokens}]"}
     free = [f"{name}{limit.get(name, '')}: {rules[name]}" for name in fields if name not in forced]
     return "\n".join([f"start: {' '.join(start)}", *free, ""])
 
@@ -84,10 +84,10 @@ def _field(name: str, forced: int | str | None) -> str:
     return f"{_literal(begin)} {name}" if forced is None else _literal(f"{begin}{forced}")
 
 
-def _caption(max_lines: int) -> str:
+def _caption() -> str:
     """A grammar of its own, because only a whole one can have a limit of tokens."""
     return f"""%lark {{
-start: LINE ("\\n  " LINE){{0,{max_lines - 1}}}
+start: LINE ("\\n  " LINE){{0,{_CAPTION_MAX_LINES - 1}}}
 LINE: /{_FIRST}{_FURTHER}*/
 }}"""
 

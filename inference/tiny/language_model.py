@@ -50,6 +50,7 @@ def save(folder: Path, *, audio_tokens: int, seed: int) -> None:
         head_dim=8,
         max_position_embeddings=8192,
         tie_word_embeddings=True,
+        initializer_range=0.2,  # with the usual 0.02 all logits are nearly equal, whatever the prompt
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
