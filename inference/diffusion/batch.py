@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.audio.wave import Wave, level
-from inference.diffusion.device import device_errors
+from inference.device import device_errors
 from inference.diffusion.encoding import MAX_TOKENS
 from inference.diffusion.pipeline import Denoised, MusicPipeline
 from inference.diffusion.placement import Placement

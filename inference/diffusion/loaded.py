@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from inference.diffusion.device import device_errors
+from inference.device import device_errors
 from inference.diffusion.pipeline import MusicPipeline
 from inference.diffusion.placement import Placement
 from inference.models.record import known_hashes

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import torch
 
-from inference.diffusion.device import choose_device
+from inference.device import choose_device
 from inference.request import EngineOptions
 
 log = logging.getLogger(__name__)

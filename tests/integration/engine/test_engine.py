@@ -10,8 +10,8 @@ import torch
 
 from inference.audio.encode import encode
 from inference.audio.wave import Computed, level
+from inference.device import device_errors
 from inference.diffusion.batch import Batch
-from inference.diffusion.device import device_errors
 from inference.diffusion.engine import StageClock, run_in_halves_if_needed
 from inference.engine import Engine, make_engine
 from inference.errors import Cancelled, DeviceError, InvalidRequest, ModelNotAvailable, OutOfMemory
