@@ -16,6 +16,7 @@ from app.api.errors import answer_error
 from app.api.format_input import format_input
 from app.api.front import Front
 from app.api.health import health
+from app.api.history import tasks
 from app.api.models import model_inventory, models
 from app.api.openapi import openapi_json
 from app.api.pages import docs, web
@@ -35,6 +36,7 @@ HANDLERS = (
     model_inventory,
     stats,
     health,
+    tasks,
     task,
     cancel,
 )

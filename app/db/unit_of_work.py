@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.audit import Audit
 from app.db.history import History
 from app.db.keys import Keys
+from app.db.lists import Lists
 from app.db.objects import Objects
 from app.db.stats import Stats
 from app.db.sweeps import Sweeps
@@ -28,3 +29,4 @@ class UnitOfWork:
         self.teams = Teams(connection)
         self.audit = Audit(connection)
         self.history = History(connection)
+        self.lists = Lists(connection)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from app.domain.filters import Filters
 from app.domain.inputs import ReceivedFile, Role
+from app.domain.listed import TaskPage
 from app.domain.offers import Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
@@ -96,6 +98,19 @@ class Submit(Protocol):
         """
 
 
+class ListTasks(Protocol):
+    """Pages of a team's history, or of all teams for None."""
+
+    async def __call__(
+        self, team_id: TeamId | None, filters: Filters, *, newest_first: bool, limit: int, cursor: str | None
+    ) -> TaskPage:
+        """Return the page after the cursor.
+
+        Raises:
+            ValidationError: the cursor is not of this list.
+        """
+
+
 class AudioReader(Protocol):
     """Finds and streams stored clips."""
 
@@ -129,6 +144,7 @@ class Services:
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]
     cancel: Callable[[Caller, TeamId | None, TaskId], Awaitable[CancelView]]
+    list_tasks: ListTasks
     audio: AudioReader
     stats: Callable[[TeamId | None], Awaitable[StatsView]]
     offers: Callable[[], Awaitable[Offers]]

@@ -11,8 +11,10 @@ from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from app.domain.errors import NotFoundError
+from app.domain.filters import Filters
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import key_digest
+from app.domain.listed import TaskPage
 from app.domain.offers import ModelOffer, Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
@@ -38,6 +40,7 @@ class FakeServices:
     audio_team: TeamId = TEAM
     audio_teams_asked: list[TeamId | None] = field(default_factory=list)
     teams_asked: list[TeamId | None] = field(default_factory=list)
+    lists_asked: list[tuple[Filters, bool, int, str | None]] = field(default_factory=list)
     is_object_lost: bool = False
     queue_maxsize: int | None = 200
     models_offered: Sequence[OfferedModel] = ()
@@ -72,6 +75,7 @@ class FakeServices:
             query=self.query,
             record=self.record,
             cancel=self.cancel,
+            list_tasks=self.list_tasks,
             audio=self,
             stats=self.stats,
             offers=self.offers,
@@ -112,6 +116,13 @@ class FakeServices:
     async def cancel(self, caller: Caller, team_id: TeamId | None, task_id: TaskId) -> CancelView:
         self.teams_asked.append(team_id)
         return CancelView(id=str(task_id), state="running", cancel_requested=True)
+
+    async def list_tasks(
+        self, team_id: TeamId | None, filters: Filters, *, newest_first: bool, limit: int, cursor: str | None
+    ) -> TaskPage:
+        self.teams_asked.append(team_id)
+        self.lists_asked.append((filters, newest_first, limit, cursor))
+        return TaskPage(items=[], next_cursor=None, has_more=False)
 
     async def find(self, team_id: TeamId | None, public_key: str) -> StoredAudio:
         self.audio_teams_asked.append(team_id)
