@@ -18,6 +18,7 @@ from app.queue.doorbell import ArqDoorbell
 from app.services import Services
 from app.services.audio import Audio
 from app.services.cancel import Cancel
+from app.services.export import Export
 from app.services.history import History
 from app.services.keys import Keys
 from app.services.lists import Lists
@@ -99,6 +100,7 @@ def _services(
         record=History(database),
         cancel=Cancel(database, doorbell),
         list_tasks=Lists(database, pepper=pepper),
+        export=Export(database, max_rows=settings.export_max_rows),
         audio=Audio(database, store),
         stats=Stats(
             database,

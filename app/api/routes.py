@@ -13,6 +13,7 @@ from app.api.config import HttpConfig
 from app.api.context import Context
 from app.api.create_random_sample import create_random_sample
 from app.api.errors import answer_error
+from app.api.export import export
 from app.api.format_input import format_input
 from app.api.front import Front
 from app.api.health import health
@@ -37,6 +38,7 @@ HANDLERS = (
     stats,
     health,
     tasks,
+    export,
     task,
     cancel,
 )

@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.audit import Audit
+from app.db.edits import Edits
 from app.db.history import History
 from app.db.keys import Keys
 from app.db.lists import Lists
@@ -30,3 +31,4 @@ class UnitOfWork:
         self.audit = Audit(connection)
         self.history = History(connection)
         self.lists = Lists(connection)
+        self.edits = Edits(connection)

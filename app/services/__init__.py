@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from app.domain.filters import Filters
@@ -78,6 +79,14 @@ class CancelView:
     cancel_requested: bool
 
 
+class ExportForm(StrEnum):
+    """How an export is written."""
+
+    NDJSON = "ndjson"
+    NDJSON_WITH_EVENTS = "ndjson with events"
+    CSV = "csv"
+
+
 class Submit(Protocol):
     """Stores a task and answers after the commit."""
 
@@ -133,6 +142,7 @@ class Services:
         query: tasks of one team by id; unknown and foreign ids are absent.
         record: audit record of a team's task, or of any for None; raises NotFoundError.
         cancel: of a team's task, or of any for None; raises NotFoundError and ConflictError.
+        export: a whole list, in portions; the first comes after every check.
         stats: of one team, or of all for None.
         offers: what can be asked for now; cheap.
         health: raises DatabaseUnavailableError.
@@ -145,6 +155,7 @@ class Services:
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]
     cancel: Callable[[Caller, TeamId | None, TaskId], Awaitable[CancelView]]
     list_tasks: ListTasks
+    export: Callable[[Caller, TeamId | None, Filters, ExportForm], AsyncIterator[bytes]]
     audio: AudioReader
     stats: Callable[[TeamId | None], Awaitable[StatsView]]
     offers: Callable[[], Awaitable[Offers]]

@@ -1,7 +1,7 @@
 """Own routes of many tasks: the history and its export."""
 
 from app.api.history import DEFAULT_LIMIT, MAX_LIMIT
-from app.api.operations.build import KEY_ERRORS, Described, operation, parameter, ref
+from app.api.operations.build import KEY_ERRORS, REQUEST_ID, Described, header, operation, parameter, ref
 from app.domain.filters import ERROR_CODES, MAX_CHARS
 from app.domain.params import TASK_TYPES
 from app.domain.seeds import SEED_RANGE
@@ -10,7 +10,7 @@ from app.domain.task import TaskStatus
 
 def paths() -> Described:
     """Return the routes of this file."""
-    return {"/v1/tasks": {"get": _tasks()}}
+    return {"/v1/tasks": {"get": _tasks()}, "/v1/tasks/export": {"get": _export()}}
 
 
 def _tasks() -> Described:
@@ -29,6 +29,26 @@ def _tasks() -> Described:
             parameter("query", "cursor", "`next_cursor` of the page before, of the same list.", _TEXT),
         ],
     )
+
+
+def _export() -> Described:
+    described = operation(
+        "export",
+        "Download a list of tasks",
+        "Every task that the filters let through, oldest first, as it was at one moment: audit records, one "
+        "a line, or a table with the columns of the list and `param.<name>`. One at a time for a team.",
+        answer={},
+        errors=(*KEY_ERRORS, 429),
+        parameters=[
+            *filters(),
+            parameter("query", "format", "`ndjson` if it is not given.", _choice("ndjson", "csv")),
+            parameter("query", "include", "Records with their events.", _choice("events")),
+        ],
+    )
+    file: Described = {"application/x-ndjson": {"schema": {}}, "text/csv": {"schema": {}}}
+    headers = REQUEST_ID | {"Content-Disposition": header(_TEXT), "Cache-Control": header(_TEXT)}
+    described["responses"]["200"] = {"description": "The file.", "headers": headers, "content": file}
+    return described
 
 
 def filters() -> list[Described]:
