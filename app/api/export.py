@@ -13,7 +13,7 @@ from app.domain.errors import ValidationError
 from app.domain.keys import Scope
 from app.services import ExportForm
 
-_MEDIA_TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
+_MEDIA_TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
 
 
 @get("/v1/tasks/export")

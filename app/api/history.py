@@ -46,7 +46,7 @@ def read_query(
         ValidationError: an unknown parameter, a repeated one, or a wrong value.
         ForbiddenError: `team` without the scope `admin`.
     """
-    given = request.query_params.multi_items()
+    given = list(request.query_params.multi_items())
     refuse_unknown("query parameter", (name for name, _ in given if not is_filter(name)), known=options)
     filters = read_filters((name, text) for name, text in given if is_filter(name))
     if filters.team is not None and Scope.ADMIN not in caller.scopes:

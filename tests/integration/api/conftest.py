@@ -91,7 +91,7 @@ async def a_tenant(db: Database, teams: Teams, name: str, folder: Path) -> Tenan
         caller = await work.keys.caller(key_digest(made.text.encode(), PEPPER.encode()))
     assert caller is not None
     team = caller.team_id
-    await a_task(db, team, prompt=f"secret words of {name}", labels={"project": name})
+    await a_task(db, team, prompt=f"secret words of {name}", labels={"project": name}, key_id=caller.key_id)
     (task,) = await claim(db)
     row = a_clip(task)
     clip = folder / "clip.wav"
