@@ -13,7 +13,8 @@ from app.domain.terms import label_terms
 
 # The row is held to the end of the transaction: what was judged is what is changed.
 _LOCK = text("""
-SELECT t.seq, t.team_id, t.status, t.priority, t.legal_hold, t.deleted_at, p.labels, g.max_priority
+SELECT t.seq, t.team_id, t.created_at, t.status, t.priority, t.legal_hold, t.deleted_at,
+       p.labels, g.max_priority
 FROM tasks t JOIN teams g ON g.id = t.team_id LEFT JOIN task_params p ON p.task_seq = t.seq
 WHERE t.id = :id AND t.kind = 'generate'
   AND (CAST(:team_id AS bigint) IS NULL OR (t.team_id = CAST(:team_id AS bigint) AND t.deleted_at IS NULL))
@@ -40,8 +41,8 @@ WITH changed AS (
 ), gone AS (
     DELETE FROM task_terms WHERE task_seq = :seq AND term = ANY(CAST(:old_terms AS text[]))
 )
-INSERT INTO task_terms (task_seq, team_id, term)
-SELECT :seq, :team_id, unnest(CAST(:new_terms AS text[]))
+INSERT INTO task_terms (task_seq, team_id, created_at, term)
+SELECT :seq, :team_id, :created_at, unnest(CAST(:new_terms AS text[]))
 """)
 
 _HOLD = text("UPDATE tasks SET legal_hold = :hold WHERE seq = :seq")
@@ -75,6 +76,7 @@ class Edits:
         values = {
             "seq": task.seq,
             "team_id": task.team_id,
+            "created_at": task.created_at,
             "labels": msgspec.json.encode(labels).decode(),
             "old_terms": [term for term in old if term not in new],
             "new_terms": [term for term in new if term not in old],

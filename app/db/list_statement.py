@@ -16,8 +16,6 @@ _COLUMNS = {
     "task_type": "t.task_type = :task_type",
     "model": "t.model = :model",
     "key_id": "t.api_key_id = :api_key_id",
-    "created_after": "t.created_at >= :created_after",
-    "created_before": "t.created_at < :created_before",
     "finished_after": "t.finished_at >= :finished_after",
     "finished_before": "t.finished_at < :finished_before",
     "error_code": "t.error_code = :error_code",
@@ -42,7 +40,7 @@ class Shape:
 
     Attributes:
         terms: how many exact terms the tasks must have.
-        has_lower, has_upper: bounds of `seq`, both exclusive.
+        is_continued: the list goes on after a task.
         with_erased: what was erased is found too.
     """
 
@@ -50,8 +48,7 @@ class Shape:
     terms: int
     is_of_many_teams: bool
     newest_first: bool
-    has_lower: bool
-    has_upper: bool
+    is_continued: bool
     with_erased: bool
 
 
@@ -72,7 +69,8 @@ def count_statement(shape: Shape) -> TextClause:
 
 
 def _select(shape: Shape, limit: str) -> str:
-    end = f"ORDER BY seq {'DESC' if shape.newest_first else 'ASC'}{limit}"
+    way = "DESC" if shape.newest_first else "ASC"
+    end = f"ORDER BY created_at {way}, seq {way}{limit}"
     teams = (
         "unnest(CAST(:team_ids AS bigint[]))"
         if shape.is_of_many_teams
@@ -101,15 +99,16 @@ def _state(state: TaskStatus) -> str:
 def _part(shape: Shape, state: str) -> str:
     filters = shape.filters
     tables = ["tasks t"]
-    conditions = ["t.team_id = g.team_id", "t.kind = 'generate'", state, *_bounds(shape, "t.seq")]
+    conditions = ["t.team_id = g.team_id", "t.kind = 'generate'", state, *_bounds(shape, "t", "t.seq")]
     if not shape.with_erased:
         conditions.append("t.deleted_at IS NULL")
     for number in range(shape.terms):
         f = f"f{number}"
         tables.append(f"task_terms {f}")
-        conditions += [f"{f}.task_seq = t.seq", f"{f}.team_id = g.team_id", f"{f}.term = :term_{number}"]
+        conditions += [f"{f}.task_seq = t.seq", f"{f}.created_at = t.created_at"]
+        conditions += [f"{f}.team_id = g.team_id", f"{f}.term = :term_{number}"]
         # The planner does not carry bounds over a join.
-        conditions += _bounds(shape, f"{f}.task_seq")
+        conditions += _bounds(shape, f, f"{f}.task_seq")
     if filters.q is not None:
         if not shape.is_of_many_teams:
             tables.append("task_words w")
@@ -117,9 +116,23 @@ def _part(shape: Shape, state: str) -> str:
     if filters.sha256 is not None:
         conditions.append(_HASH)
     conditions += [condition for name, condition in _COLUMNS.items() if getattr(filters, name) is not None]
-    return f"SELECT t.seq FROM {', '.join(tables)} WHERE {' AND '.join(conditions)}"  # noqa: S608
+    return f"SELECT t.created_at, t.seq FROM {', '.join(tables)} WHERE {' AND '.join(conditions)}"  # noqa: S608
 
 
-def _bounds(shape: Shape, seq: str) -> list[str]:
-    lower = [f"{seq} > :lower"] if shape.has_lower else []
-    return [*lower, f"{seq} < :upper"] if shape.has_upper else lower
+def _bounds(shape: Shape, table: str, seq: str) -> list[str]:
+    filters, bounds = shape.filters, []
+    if shape.is_continued:
+        side = "<" if shape.newest_first else ">"
+        bounds.append(
+            f"({table}.created_at, {seq}) {side} (CAST(:last_created_at AS timestamptz), :last_seq)"
+        )
+    if filters.created_after is not None:
+        bounds.append(f"{table}.created_at >= :created_after")
+    if filters.created_before is not None:
+        bounds.append(f"{table}.created_at < :created_before")
+    # No task ends before it was created, nor later after that than the one that took longest.
+    if filters.finished_before is not None:
+        bounds.append(f"{table}.created_at < :finished_before")
+    if filters.finished_after is not None:
+        bounds.append(f"{table}.created_at >= :earliest")
+    return bounds

@@ -19,19 +19,6 @@ from app.domain.terms import hash_term, label_terms, parent_term, seed_term
 
 FETCHED_AT_ONCE = 100
 
-# Tasks are numbered in the order of their times, unless the clock was set back: by less than an hour.
-_NEAREST = f"""
-(SELECT {{extreme}}(b.seq) FROM g CROSS JOIN LATERAL (
-    SELECT t.seq FROM tasks t
-    WHERE t.team_id = g.team_id AND {ENDED} AND t.created_at {{side}}
-    ORDER BY t.created_at {{order}} LIMIT 1) b)"""  # noqa: S608 - parts of this file only
-_OLDER = _NEAREST.format(
-    extreme="max", side="< CAST(:since AS timestamptz) - interval '1 hour'", order="DESC"
-)
-_NEWER = _NEAREST.format(
-    extreme="min", side=">= CAST(:until AS timestamptz) + interval '1 hour'", order="ASC"
-)
-
 # Plans are made for the values: one for a common state is wrong for a rare one. A key of another team is not
 # even looked up, so that it is like none.
 _FIND = text(f"""
@@ -39,19 +26,20 @@ WITH g AS MATERIALIZED (
     SELECT id AS team_id FROM teams
     WHERE (CAST(:team_id AS bigint) IS NULL OR id = CAST(:team_id AS bigint))
       AND (CAST(:team AS uuid) IS NULL OR public_id = CAST(:team AS uuid))
-), last AS MATERIALIZED (
-    SELECT max(seq) AS seq, CAST(:newest_first AS boolean) AS newest_first
-    FROM tasks WHERE id = CAST(:last AS uuid)
 )
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
-       ARRAY(SELECT team_id FROM g) AS team_ids,
-       greatest((SELECT seq FROM last WHERE NOT newest_first), {_OLDER}) AS lower,
-       least((SELECT seq FROM last WHERE newest_first), {_NEWER}) AS upper,
+       ARRAY(SELECT team_id FROM g) AS team_ids, last.created_at AS last_created_at, last.seq AS last_seq,
        (SELECT k.id FROM api_keys k
         WHERE k.public_id = CAST(:key_id AS uuid)
           AND (CAST(:team_id AS bigint) IS NULL OR k.team_id = CAST(:team_id AS bigint))) AS api_key_id,
-       ARRAY(SELECT lexeme FROM unnest(to_tsvector('simple', CAST(:q AS text)))) AS words
-""")  # noqa: S608
+       ARRAY(SELECT lexeme FROM unnest(to_tsvector('simple', CAST(:q AS text)))) AS words,
+       CAST(:finished_after AS timestamptz) - coalesce((
+           SELECT max(longest) FROM g CROSS JOIN LATERAL (
+               SELECT t.finished_at - t.created_at AS longest FROM tasks t
+               WHERE t.team_id = g.team_id AND {ENDED} AND CAST(:finished_after AS timestamptz) IS NOT NULL
+               ORDER BY t.finished_at - t.created_at DESC LIMIT 1) found), interval '0') AS earliest
+FROM (SELECT) one LEFT JOIN tasks last ON last.id = CAST(:last AS uuid)
+""")  # noqa: S608 - parts of this file only
 
 _ITEMS = text(f"""
 SELECT t.seq, t.id, t.status, t.created_at, t.started_at, t.finished_at, t.task_type, t.model,
@@ -110,8 +98,7 @@ class Lists:
             terms=len(terms),
             is_of_many_teams=is_of_many,
             newest_first=newest_first,
-            has_lower=row.lower is not None,
-            has_upper=row.upper is not None,
+            is_continued=last is not None,
             # A tombstone is how an admin finds out what a file was.
             with_erased=team_id is None and filters.sha256 is not None,
         )
@@ -150,14 +137,7 @@ class Lists:
 
 
 def _asked(filters: Filters) -> dict[str, Any]:
-    """Every filter by name, and what follows from them: no task ends before it was created."""
-    values = msgspec.structs.asdict(filters)
-    ends = [time for time in (filters.created_before, filters.finished_before) if time is not None]
-    return values | {
-        "since": filters.created_after,
-        "until": min(ends, default=None),
-        "hash_term": hash_term(filters.sha256 or ""),
-    }
+    return msgspec.structs.asdict(filters) | {"hash_term": hash_term(filters.sha256 or "")}
 
 
 def _terms(filters: Filters) -> list[str]:

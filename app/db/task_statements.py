@@ -32,7 +32,7 @@ WITH task AS (
                - make_interval(secs => CAST(:ageing_s AS float8) * CAST(:priority AS smallint))
     FROM (SELECT clock_timestamp() AS now) clock
     ON CONFLICT (id) DO NOTHING
-    RETURNING seq, team_id
+    RETURNING seq, team_id, created_at
 ), params AS (
     INSERT INTO task_params (task_seq, request, content_type, params, adjustments, inputs, labels, client,
                              webhook_url, submit_position)
@@ -50,8 +50,8 @@ WITH task AS (
             public_key text, storage_key text, ext text, mime text, bytes bigint, sha256 text,
             duration_s float8, sample_rate int)
 ), termed AS (
-    INSERT INTO task_terms (task_seq, team_id, term)
-    SELECT seq, team_id, unnest(CAST(:terms AS text[])) FROM task
+    INSERT INTO task_terms (task_seq, team_id, created_at, term)
+    SELECT seq, team_id, created_at, unnest(CAST(:terms AS text[])) FROM task
 ), worded AS (
     INSERT INTO task_words (task_seq, words)
     SELECT seq, words FROM (SELECT seq, {WORDS} AS words FROM task) found WHERE words <> '{{}}'

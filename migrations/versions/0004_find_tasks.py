@@ -12,21 +12,22 @@ branch_labels = None
 depends_on = None
 
 LISTED = "kind = 'generate' AND deleted_at IS NULL"
+ORDER = ("created_at", "seq")
 ENDED = f"{LISTED} AND finished_at IS NOT NULL"
-INDEXES = (
-    ("ix_tasks_listed", "tasks", ["team_id", "seq"], LISTED),
-    ("ix_tasks_state", "tasks", ["team_id", "status", "seq"], ENDED),
-    ("ix_tasks_task_type", "tasks", ["team_id", "task_type", "seq"], ENDED),
-    ("ix_tasks_model", "tasks", ["team_id", "model", "seq"], ENDED),
-    ("ix_tasks_key", "tasks", ["team_id", "api_key_id", "seq"], ENDED),
+INDEXES: tuple[tuple[str, str, list[Any], str | None], ...] = (
+    ("ix_tasks_listed", "tasks", ["team_id", *ORDER], LISTED),
+    ("ix_tasks_state", "tasks", ["team_id", "status", *ORDER], ENDED),
+    ("ix_tasks_task_type", "tasks", ["team_id", "task_type", *ORDER], ENDED),
+    ("ix_tasks_model", "tasks", ["team_id", "model", *ORDER], ENDED),
+    ("ix_tasks_key", "tasks", ["team_id", "api_key_id", *ORDER], ENDED),
     (
         "ix_tasks_error_code",
         "tasks",
-        ["team_id", "error_code", "seq"],
-        f"{LISTED} AND error_code IS NOT NULL",
+        ["team_id", "error_code", *ORDER],
+        f"{ENDED} AND error_code IS NOT NULL",
     ),
-    ("ix_tasks_created", "tasks", ["team_id", "created_at"], ENDED),
-    ("ix_tasks_finished", "tasks", ["team_id", "finished_at"], ENDED),
+    ("ix_tasks_finished", "tasks", ["team_id", "finished_at", *ORDER], ENDED),
+    ("ix_tasks_longest", "tasks", ["team_id", sa.literal_column("(finished_at - created_at)")], ENDED),
     ("ix_tasks_other_kinds", "tasks", ["finished_at"], "kind <> 'generate' AND finished_at IS NOT NULL"),
     ("ix_objects_team_sha256", "objects", ["team_id", "sha256"], None),
     ("ix_objects_task", "objects", ["task_seq"], None),
@@ -36,9 +37,9 @@ REPLACED: tuple[tuple[str, str, list[Any]], ...] = (
     ("ix_tasks_history", "tasks", ["team_id", sa.literal_column("seq DESC")]),
     ("ix_objects_sha256", "objects", ["sha256"]),
 )
-TASKS = (
-    f"(SELECT seq, team_id, parent_id FROM tasks WHERE {LISTED}) t JOIN task_params p ON p.task_seq = t.seq"  # noqa: S608 - parts of this file only
-)
+TASKS = f"""
+(SELECT seq, team_id, created_at, parent_id FROM tasks WHERE {LISTED}) t
+JOIN task_params p ON p.task_seq = t.seq"""  # noqa: S608 - parts of this file only
 
 
 def upgrade() -> None:
@@ -48,6 +49,7 @@ def upgrade() -> None:
         sa.Column("task_seq", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("term", sa.Text(), nullable=False),
         sa.Column("team_id", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("task_seq", "term", name=op.f("pk_task_terms")),
     )
     op.create_table(
@@ -57,7 +59,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("task_seq", name=op.f("pk_task_words")),
     )
     _find_what_is_stored()
-    op.create_index("ix_task_terms_term", "task_terms", ["team_id", "term", "task_seq"])
+    op.create_index("ix_task_terms_term", "task_terms", ["team_id", "term", "created_at", "task_seq"])
     op.create_index(
         "ix_task_words_words",
         "task_words",
@@ -88,8 +90,9 @@ def _find_what_is_stored() -> None:
         ("'parent=' || parent_id", "(SELECT 1) one"),
     ):
         op.execute(
-            "INSERT INTO task_terms (task_seq, team_id, term) "  # noqa: S608
-            f"SELECT DISTINCT t.seq, t.team_id, {term} FROM {TASKS}, {more} WHERE {term} IS NOT NULL"
+            "INSERT INTO task_terms (task_seq, team_id, created_at, term) "  # noqa: S608
+            f"SELECT DISTINCT t.seq, t.team_id, t.created_at, {term} FROM {TASKS}, {more} "
+            f"WHERE {term} IS NOT NULL"
         )
     op.execute(
         f"""
