@@ -18,8 +18,10 @@ from app.queue.doorbell import ArqDoorbell
 from app.services import Services
 from app.services.audio import Audio
 from app.services.cancel import Cancel
+from app.services.export import Export
 from app.services.history import History
 from app.services.keys import Keys
+from app.services.lists import Lists
 from app.services.models import Models
 from app.services.prompting import Prompting
 from app.services.query import Query
@@ -44,7 +46,7 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         default_team = await work.keys.default_team()
     spool_dir = settings.tmpdir / "uploads" / f"{os.getpid()}-{uuid4().hex}"
     await asyncio.to_thread(make_scratch, spool_dir)
-    services = _services(settings, database, doorbell, spool_dir)
+    services = _services(settings, database, doorbell, spool_dir, pepper)
     config = HttpConfig(
         bootstrap_key=settings.api_key.get_secret_value() or None,
         key_pepper=pepper,
@@ -66,7 +68,9 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
     return create_app(services, config, lifespan=[_lifespan(database, doorbell, recovery)])
 
 
-def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spool_dir: Path) -> Services:
+def _services(
+    settings: Settings, database: Database, doorbell: ArqDoorbell, spool_dir: Path, pepper: bytes
+) -> Services:
     store = choose_store(**settings.store)
     models = Models(
         database,
@@ -101,6 +105,8 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
         query=Query(database),
         record=History(database),
         cancel=Cancel(database, doorbell),
+        list_tasks=Lists(database, pepper=pepper),
+        export=Export(database, max_rows=settings.export_max_rows),
         audio=Audio(database, store),
         stats=Stats(
             database,

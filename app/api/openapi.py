@@ -11,6 +11,7 @@ from app.api.config import HttpConfig
 from app.api.context import HttpRequest, context_of
 from app.api.envelope import Failure
 from app.api.operations import ERRORS, paths
+from app.domain.listed import TaskPage
 from app.domain.record import Record
 from app.domain.result import ClipItem, Entry, StateItem
 from app.services import CancelView
@@ -26,6 +27,7 @@ _SHAPES = (
     shapes.FormattedText,
     Record,
     CancelView,
+    TaskPage,
     Entry,
     ClipItem,
     StateItem,

@@ -13,9 +13,11 @@ from app.api.config import HttpConfig
 from app.api.context import Context
 from app.api.create_random_sample import create_random_sample
 from app.api.errors import answer_error
+from app.api.export import export
 from app.api.format_input import format_input
 from app.api.front import Front
 from app.api.health import health
+from app.api.history import tasks
 from app.api.models import model_inventory, models
 from app.api.openapi import openapi_json
 from app.api.pages import docs, web
@@ -35,6 +37,8 @@ HANDLERS = (
     model_inventory,
     stats,
     health,
+    tasks,
+    export,
     task,
     cancel,
 )

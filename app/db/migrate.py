@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.engine import is_unavailable, sqlalchemy_url
@@ -49,8 +49,7 @@ async def migrate(url: str, *, target: str = "head", wait_s: float = 30) -> None
     try:
         await _until_reachable(engine, wait_s)
         async with engine.connect() as connection:
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
-            await connection.commit()
+            await _lock(connection)
             try:
                 if not is_newer(await connection.run_sync(_revision)):
                     await connection.run_sync(_run, target)
@@ -61,6 +60,16 @@ async def migrate(url: str, *, target: str = "head", wait_s: float = 30) -> None
     finally:
         await engine.dispose()
     log.info("schema is up to date", extra={"known": head()})
+
+
+async def _lock(connection: AsyncConnection) -> None:
+    """Ask again and again: a statement that waits would hold the snapshot that an index build waits for."""
+    while True:
+        held = await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY})
+        await connection.commit()
+        if held:
+            return
+        await asyncio.sleep(0.1)
 
 
 def _run(connection: Connection, target: str) -> None:

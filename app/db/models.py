@@ -125,7 +125,6 @@ class Task(Base):
                 "kind = 'generate' AND status IN ('succeeded', 'failed') AND started_at IS NOT NULL"
             ),
         ),
-        Index("ix_tasks_history", "team_id", text("seq DESC")),
         Index(
             "uq_tasks_idempotency",
             "team_id",
@@ -220,7 +219,6 @@ class Object(Base):
         CheckConstraint("role IN ('input', 'output')", name="role_known"),
         Index("uq_objects_output", "task_seq", "item", unique=True, postgresql_where=text("role = 'output'")),
         Index("ix_objects_expiry", "expires_at", postgresql_where=text("deleted_at IS NULL")),
-        Index("ix_objects_sha256", "sha256"),
     )
 
     id: Mapped[Serial]

@@ -16,18 +16,23 @@ SELECT p.submit_position FROM task_params p JOIN tasks t ON t.seq = p.task_seq W
 # clock_timestamp, not now(): inside the gate the order of commits is the order of these times.
 _EXPIRES = "now() + make_interval(days => coalesce(teams.audio_retention_days, CAST(:retention_days AS int)))"
 
+# Each word stands with its team before it: in the index, words of other teams are then no matches at all.
+# The first thousand are enough for a song, and bound what one request writes.
+WORDS = """ARRAY(SELECT team_id || ':' || lexeme FROM unnest(to_tsvector('simple', CAST(:text AS text)))
+                 ORDER BY positions[1] LIMIT 1000)"""
+
 INSERT = text(f"""
 WITH task AS (
-    INSERT INTO tasks (id, team_id, api_key_id, request_id, kind, task_type, lane, priority,
-                       requested_model, model, created_at, run_after, queue_rank)
-    SELECT :id, :team_id, CAST(:api_key_id AS bigint), :request_id, :kind, :task_type, :lane,
-           CAST(:priority AS smallint),
+    INSERT INTO tasks (id, team_id, api_key_id, parent_id, parent_relation, request_id, kind, task_type, lane,
+                       priority, requested_model, model, created_at, run_after, queue_rank)
+    SELECT :id, :team_id, CAST(:api_key_id AS bigint), CAST(:parent_id AS uuid), :parent_relation,
+           :request_id, :kind, :task_type, :lane, CAST(:priority AS smallint),
            :requested_model, :model, clock.now, clock.now,
            clock.now
                - make_interval(secs => CAST(:ageing_s AS float8) * CAST(:priority AS smallint))
     FROM (SELECT clock_timestamp() AS now) clock
     ON CONFLICT (id) DO NOTHING
-    RETURNING seq, team_id
+    RETURNING seq, team_id, created_at
 ), params AS (
     INSERT INTO task_params (task_seq, request, content_type, params, adjustments, inputs, labels, client,
                              webhook_url, submit_position)
@@ -44,6 +49,12 @@ WITH task AS (
          jsonb_to_recordset(CAST(:objects AS jsonb)) AS i(
             public_key text, storage_key text, ext text, mime text, bytes bigint, sha256 text,
             duration_s float8, sample_rate int)
+), termed AS (
+    INSERT INTO task_terms (task_seq, team_id, created_at, term)
+    SELECT seq, team_id, created_at, unnest(CAST(:terms AS text[])) FROM task
+), worded AS (
+    INSERT INTO task_words (task_seq, words)
+    SELECT seq, words FROM (SELECT seq, {WORDS} AS words FROM task) found WHERE words <> '{{}}'
 )
 INSERT INTO task_events (task_seq, team_id, event, actor_kind, actor_id, data)
 SELECT seq, team_id, 'queued', 'client', CAST(CAST(:api_key_id AS bigint) AS text),

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db import task_statements as sql
 from app.domain.inputs import TaskInput
 from app.domain.task import TaskId, TaskStatus, TeamId
+from app.domain.terms import terms_of, text_of
 
 # Transaction-scoped lock under which waiting tasks are counted and one more is inserted.
 QUEUE_GATE_KEY = 0x0ACE57E0
@@ -32,6 +33,8 @@ class NewTask:
     id: TaskId
     team_id: TeamId
     api_key_id: int | None
+    parent_id: TaskId | None = None
+    parent_relation: str | None = None
     request_id: str
     kind: str = "generate"
     task_type: str | None = None
@@ -135,6 +138,8 @@ class Tasks:
                 "id": task.id,
                 "team_id": task.team_id,
                 "api_key_id": task.api_key_id,
+                "parent_id": task.parent_id,
+                "parent_relation": task.parent_relation,
                 "request_id": task.request_id,
                 "kind": task.kind,
                 "task_type": task.task_type,
@@ -154,6 +159,7 @@ class Tasks:
                 "webhook_url": task.webhook_url,
                 "position": position,
                 "ageing_s": ageing_s,
+                **_found_by(task),
             },
         )
 
@@ -365,6 +371,19 @@ class Tasks:
 _LEASE_EXPIRED = {"reason": "lease_expired"}
 _WORKER_DIED = {"reason": "worker_died"}
 _CHILD_DIED = {"reason": "child_died"}
+
+
+def _found_by(task: NewTask) -> dict[str, Any]:
+    """What a list finds the task by; prompt jobs are in no list."""
+    if task.kind != "generate":
+        return {"terms": [], "text": ""}
+    terms = terms_of(
+        seeds=task.params.get("seeds", ()),
+        labels=task.labels,
+        input_hashes=[given.sha256 for given in task.inputs],
+        parent_id=task.parent_id,
+    )
+    return {"terms": terms, "text": text_of(task.params)}
 
 
 def _json(value: Any) -> str:

@@ -4,8 +4,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.audit import Audit
 from app.db.diagnosis import Diagnosis
+from app.db.edits import Edits
 from app.db.history import History
 from app.db.keys import Keys
+from app.db.lists import Lists
 from app.db.objects import Objects
 from app.db.prompts import Prompts
 from app.db.stats import Stats
@@ -32,3 +34,5 @@ class UnitOfWork:
         self.audit = Audit(connection)
         self.history = History(connection)
         self.diagnosis = Diagnosis(connection)
+        self.lists = Lists(connection)
+        self.edits = Edits(connection)

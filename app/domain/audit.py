@@ -8,7 +8,7 @@ from typing import Any
 from app.domain.attempts import pair_attempts
 from app.domain.history import StoredEvent, StoredTask
 from app.domain.params import PARAMETERS
-from app.domain.record import Event, Input, LiveProgress, Model, Output, Record
+from app.domain.record import Event, Input, LanguageResult, LiveProgress, Model, Output, Record
 from app.domain.result import audio_url
 from app.domain.task import ClipView, TaskStatus
 from app.domain.wire_json import rfc3339
@@ -40,13 +40,13 @@ def audit_record(task: StoredTask) -> Record:
         legal_hold=task.legal_hold,
         parameters_raw=dict(task.request),
         content_type=task.content_type,
-        parameters=_effective(params),
+        parameters=effective_parameters(params),
         adjustments=[dict(adjustment) for adjustment in task.adjustments],
         inputs=[_input(given) for given in task.inputs],
         seeds=params.get("seeds", []),
         lm_seed=params.get("lm_seed"),
         use_random_seed=params.get("use_random_seed"),
-        lm=result.get("lm"),
+        lm=_language_result(result.get("lm")),
         model_requested=task.requested_model,
         dit_model=_model(result.get("dit_model")) or Model(name=task.model),
         lm_model=_model(result.get("lm_model")),
@@ -59,6 +59,14 @@ def audit_record(task: StoredTask) -> Record:
         error_code=task.error_code,
         error=task.error_message,
     )
+
+
+def effective_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
+    """All canonical parameters; the seed is the list that was drawn, not the wish."""
+    if not params:
+        return {}
+    effective = {parameter.name: params.get(parameter.name) for parameter in PARAMETERS}
+    return effective | {"seed": params.get("seeds", [])}
 
 
 def _times(task: StoredTask) -> dict[str, Any]:
@@ -80,14 +88,6 @@ def _seconds(start: datetime, end: datetime) -> float:
     return max(0.0, round((end - start).total_seconds(), 3))
 
 
-def _effective(params: Mapping[str, Any]) -> dict[str, Any]:
-    """All canonical parameters; the seed is the list that was drawn, not the wish."""
-    if not params:
-        return {}
-    effective = {parameter.name: params.get(parameter.name) for parameter in PARAMETERS}
-    return effective | {"seed": params.get("seeds", [])}
-
-
 def _input(given: Mapping[str, Any]) -> Input:
     return Input(
         role=given["role"],
@@ -103,6 +103,19 @@ def _model(used: Mapping[str, Any] | None) -> Model | None:
     if not used:
         return None
     return Model(name=used["name"], revision=used.get("revision"), sha256=used.get("sha256"))
+
+
+def _language_result(told: Mapping[str, Any] | None) -> LanguageResult | None:
+    if not told:
+        return None
+    return LanguageResult(
+        caption=told.get("caption"),
+        lyrics=told.get("lyrics"),
+        metas=dict(told.get("metas") or {}),
+        codes=list(told.get("codes") or ()),
+        backend_requested=told.get("backend_requested"),
+        backend_used=told.get("backend_used"),
+    )
 
 
 def _versions(audit: Mapping[str, Any]) -> dict[str, str | None]:

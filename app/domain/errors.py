@@ -84,6 +84,16 @@ class QueueFullError(ServiceError):
     code = "queue_full"
 
 
+class ExportsBusyError(ServiceError):
+    """Another export is running; try again when it has ended."""
+
+    status = 429
+    code = "quota_exceeded"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, retry_after_s=10)
+
+
 class DatabaseUnavailableError(ServiceError):
     """The database does not answer; try again in a few seconds."""
 

@@ -3,10 +3,13 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
+from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish
 from app.domain.inputs import ReceivedFile, Role
+from app.domain.listed import TaskPage
 from app.domain.offers import Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
@@ -77,6 +80,14 @@ class CancelView:
     cancel_requested: bool
 
 
+class ExportForm(StrEnum):
+    """How an export is written."""
+
+    NDJSON = "ndjson"
+    NDJSON_WITH_EVENTS = "ndjson with events"
+    CSV = "csv"
+
+
 class Submit(Protocol):
     """Stores a task and answers after the commit."""
 
@@ -112,6 +123,19 @@ class FormatInput(Protocol):
         """
 
 
+class ListTasks(Protocol):
+    """Pages of a team's history, or of all teams for None."""
+
+    async def __call__(
+        self, team_id: TeamId | None, filters: Filters, *, newest_first: bool, limit: int, cursor: str | None
+    ) -> TaskPage:
+        """Return the page after the cursor.
+
+        Raises:
+            ValidationError: the cursor is not of this list.
+        """
+
+
 class AudioReader(Protocol):
     """Finds and streams stored clips."""
 
@@ -134,6 +158,7 @@ class Services:
         query: tasks of one team by id; unknown and foreign ids are absent.
         record: audit record of a team's task, or of any for None; raises NotFoundError.
         cancel: of a team's task, or of any for None; raises NotFoundError and ConflictError.
+        export: a whole list, in portions; the first comes after every check.
         stats: of one team, or of all for None.
         offers: what can be asked for now; cheap.
         health: raises DatabaseUnavailableError.
@@ -146,6 +171,8 @@ class Services:
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]
     cancel: Callable[[Caller, TeamId | None, TaskId], Awaitable[CancelView]]
+    list_tasks: ListTasks
+    export: Callable[[Caller, TeamId | None, Filters, ExportForm], AsyncIterator[bytes]]
     audio: AudioReader
     stats: Callable[[TeamId | None], Awaitable[StatsView]]
     offers: Callable[[], Awaitable[Offers]]

@@ -13,10 +13,12 @@ from litestar import Litestar
 
 from app.db.engine import Database
 from app.db.tasks import Actor
+from app.domain.filters import Filters
 from app.domain.keys import OPEN_SCOPES, key_digest
 from app.domain.task import TaskId
 from app.domain.teams import TeamLimits
 from app.main import build
+from app.services.lists import Lists
 from app.services.teams import Teams
 from app.settings import load
 from app.storage.choose import choose_store
@@ -31,9 +33,12 @@ class Tenant:
 
     name: str
     key: str
+    key_id: str
     done: TaskId
     waiting: TaskId
     audio: str
+    sha256: str
+    cursor: str
 
     @property
     def headers(self) -> dict[str, str]:
@@ -86,7 +91,7 @@ async def a_tenant(db: Database, teams: Teams, name: str, folder: Path) -> Tenan
         caller = await work.keys.caller(key_digest(made.text.encode(), PEPPER.encode()))
     assert caller is not None
     team = caller.team_id
-    await a_task(db, team, prompt=f"secret words of {name}")
+    await a_task(db, team, prompt=f"secret words of {name}", labels={"project": name}, key_id=caller.key_id)
     (task,) = await claim(db)
     row = a_clip(task)
     clip = folder / "clip.wav"
@@ -104,4 +109,15 @@ async def a_tenant(db: Database, teams: Teams, name: str, folder: Path) -> Tenan
             gpu_seconds=1,
         )
     waiting = await a_task(db, team, prompt=f"secret words of {name}")
-    return Tenant(name, made.text, task.id, waiting, row["public_key"])
+    first = await Lists(db, pepper=PEPPER.encode())(team, Filters(), newest_first=True, limit=1, cursor=None)
+    assert first.next_cursor
+    return Tenant(
+        name=name,
+        key=made.text,
+        key_id=str(made.key.id),
+        done=task.id,
+        waiting=waiting,
+        audio=row["public_key"],
+        sha256=row["sha256"],
+        cursor=first.next_cursor,
+    )

@@ -19,6 +19,7 @@ from litestar.routes import HTTPRoute
 
 from tests.integration.api.conftest import Tenant, World
 
+OWN_HEADERS = ("x-request-id", "content-disposition")  # the latter names a time
 TIMESTAMP = re.compile(rb'"timestamp":\d+')
 
 
@@ -32,11 +33,35 @@ class Case:
 
 def owned(tenant: Tenant, kind: str) -> list[str]:
     """Real ids and paths of a team."""
-    return {"task": [str(tenant.done), str(tenant.waiting)], "audio": [tenant.audio]}[kind]
+    return {
+        "task": [str(tenant.done), str(tenant.waiting)],
+        "audio": [tenant.audio],
+        "hash": [tenant.sha256],
+        "key": [tenant.key_id],
+        "cursor": [tenant.cursor],
+        "word": [tenant.name],
+    }[kind]
 
 
 def invented(kind: str) -> str:
-    return str(uuid4()) if kind == "task" else f"audio/{secrets.token_hex(16)}.wav"
+    return {
+        "task": str(uuid4()),
+        "audio": f"audio/{secrets.token_hex(16)}.wav",
+        "hash": secrets.token_hex(32),
+        "key": str(uuid4()),
+        "cursor": secrets.token_urlsafe(32),
+        "word": secrets.token_hex(3),
+    }[kind]
+
+
+FILTERS = {"parent_id": "task", "sha256": "hash", "key_id": "key", "q": "word", "label.project": "word"}
+
+
+def by_filters(**more: str) -> list[Case]:
+    return [
+        Case(kind, lambda value, name=name: {"params": {name: value, **more}})
+        for name, kind in FILTERS.items()
+    ]
 
 
 PATH_PARAMETERS = {"task_id": "task"}
@@ -46,6 +71,11 @@ CASES = {
         Case("task", lambda id_: {"json": {"task_id_list": [id_]}}),
         Case("task", lambda id_: {"json": {"task_id_list": f'["{id_}"]'}}),
     ],
+    "GET /v1/tasks": [
+        *by_filters(),
+        Case("cursor", lambda cursor: {"params": {"cursor": cursor}}),
+    ],
+    "GET /v1/tasks/export": by_filters(),
     "GET /v1/audio": [Case("audio", lambda path: {"params": {"path": path}})],
     "HEAD /v1/audio": [Case("audio", lambda path: {"params": {"path": f"/{path}"}})],
     "POST /release_task": [
@@ -95,7 +125,7 @@ async def ask(world: World, tenant: Tenant, verb: str, path: str, case: Case, id
 def shown(response: httpx.Response, id_: str) -> tuple[Any, ...]:
     """All that a client can see, but for the time and the id that it sent itself."""
     body = TIMESTAMP.sub(b'"timestamp":0', response.content).replace(id_.encode(), b"<id>")
-    headers = {name: value for name, value in response.headers.items() if name != "x-request-id"}
+    headers = {name: value for name, value in response.headers.items() if name not in OWN_HEADERS}
     return response.status_code, headers, body
 
 
@@ -145,6 +175,18 @@ async def test_the_owner_does_get_its_own(world: World) -> None:
         "state": "cancelled",
         "cancel_requested": True,
     }
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/tasks/export"])
+async def test_the_owner_finds_its_own_by_every_filter(world: World, path: str) -> None:
+    for case in by_filters():
+        for value in owned(world.b, case.kind)[:1]:
+            response = await ask(world, world.b, "GET", path, case, value)
+            found = str(world.b.done) in response.text
+            assert found == ("parent_id" not in case.request(value)["params"]), case.request(value)
+    cursor = {"params": {"cursor": world.b.cursor}, "headers": world.b.headers}
+    rest = (await world.client.get("/v1/tasks", **cursor)).json()["data"]
+    assert [item["id"] for item in rest["items"]] == [str(world.b.done)]
 
 
 async def test_asking_for_foreign_tasks_changes_none(world: World) -> None:

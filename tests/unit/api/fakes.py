@@ -11,13 +11,15 @@ from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from app.domain.errors import LanguageModelUnavailableError, NotFoundError
+from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish, join
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import key_digest
+from app.domain.listed import TaskPage
 from app.domain.offers import ModelOffer, Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
-from app.services import CancelView, HealthView, OfferedModel, Services, StatsView, StoredAudio
+from app.services import CancelView, ExportForm, HealthView, OfferedModel, Services, StatsView, StoredAudio
 
 PEPPER = b"pepper"
 TEAM = TeamId(7)
@@ -39,6 +41,8 @@ class FakeServices:
     audio_team: TeamId = TEAM
     audio_teams_asked: list[TeamId | None] = field(default_factory=list)
     teams_asked: list[TeamId | None] = field(default_factory=list)
+    lists_asked: list[tuple[Filters, bool, int, str | None]] = field(default_factory=list)
+    exports_asked: list[tuple[Filters, ExportForm]] = field(default_factory=list)
     is_object_lost: bool = False
     queue_maxsize: int | None = 200
     written: Mapping[str, Any] | None = None
@@ -75,6 +79,8 @@ class FakeServices:
             query=self.query,
             record=self.record,
             cancel=self.cancel,
+            list_tasks=self.list_tasks,
+            export=self.export,
             audio=self,
             stats=self.stats,
             offers=self.offers,
@@ -123,6 +129,23 @@ class FakeServices:
     async def cancel(self, caller: Caller, team_id: TeamId | None, task_id: TaskId) -> CancelView:
         self.teams_asked.append(team_id)
         return CancelView(id=str(task_id), state="running", cancel_requested=True)
+
+    async def list_tasks(
+        self, team_id: TeamId | None, filters: Filters, *, newest_first: bool, limit: int, cursor: str | None
+    ) -> TaskPage:
+        self.teams_asked.append(team_id)
+        self.lists_asked.append((filters, newest_first, limit, cursor))
+        return TaskPage(items=[], next_cursor=None, has_more=False)
+
+    async def export(
+        self, caller: Caller, team_id: TeamId | None, filters: Filters, form: ExportForm
+    ) -> AsyncIterator[bytes]:
+        self.teams_asked.append(team_id)
+        self.exports_asked.append((filters, form))
+        for failure in self.failures:
+            raise failure
+        yield b""
+        yield b"line\n"
 
     async def find(self, team_id: TeamId | None, public_key: str) -> StoredAudio:
         self.audio_teams_asked.append(team_id)
