@@ -118,6 +118,7 @@ def _limits(settings: Settings) -> Limits:
         lyrics_chars=settings.max_lyrics_chars,
         text_chars=settings.max_text_chars,
         codes_chars=settings.max_codes_chars,
+        webhook_http=settings.webhook_allow_http,
     )
 
 
