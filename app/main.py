@@ -13,6 +13,7 @@ from litestar import Litestar
 from app.api.config import HttpConfig
 from app.api.routes import create_app
 from app.db.engine import Database
+from app.domain.addresses import parse_networks
 from app.domain.offers import Limits
 from app.queue.doorbell import ArqDoorbell
 from app.services import Services
@@ -23,9 +24,11 @@ from app.services.keys import Keys
 from app.services.models import Models
 from app.services.query import Query
 from app.services.recovery import Recovery
+from app.services.sealing import Sealing
 from app.services.stats import Stats
 from app.services.submit import Submit
 from app.services.uploads import Uploads
+from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.storage.choose import choose_store
 from app.storage.scratch import make_scratch
@@ -43,7 +46,7 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         default_team = await work.keys.default_team()
     spool_dir = settings.tmpdir / "uploads" / f"{os.getpid()}-{uuid4().hex}"
     await asyncio.to_thread(make_scratch, spool_dir)
-    services = _services(settings, database, doorbell, spool_dir)
+    services = _services(settings, database, doorbell, spool_dir, pepper)
     config = HttpConfig(
         bootstrap_key=settings.api_key.get_secret_value() or None,
         key_pepper=pepper,
@@ -65,7 +68,9 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
     return create_app(services, config, lifespan=[_lifespan(database, doorbell, recovery)])
 
 
-def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spool_dir: Path) -> Services:
+def _services(
+    settings: Settings, database: Database, doorbell: ArqDoorbell, spool_dir: Path, pepper: bytes
+) -> Services:
     store = choose_store(**settings.store)
     models = Models(
         database,
@@ -108,6 +113,12 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
         health=models.health,
         caller_by_key=keys.caller,
         has_keys=keys.has_keys,
+        webhooks=Webhooks(
+            database,
+            Sealing(pepper),
+            allow_http=settings.webhook_allow_http,
+            allowed=parse_networks(settings.webhook_allow_networks),
+        ),
     )
 
 

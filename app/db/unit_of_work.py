@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.audit import Audit
+from app.db.deliveries import Deliveries
 from app.db.history import History
 from app.db.keys import Keys
 from app.db.objects import Objects
@@ -11,6 +12,7 @@ from app.db.sweeps import Sweeps
 from app.db.tasks import Tasks
 from app.db.teams import Teams
 from app.db.views import Views
+from app.db.webhooks import Webhooks
 from app.db.workers import Workers
 
 
@@ -28,3 +30,5 @@ class UnitOfWork:
         self.teams = Teams(connection)
         self.audit = Audit(connection)
         self.history = History(connection)
+        self.webhooks = Webhooks(connection)
+        self.deliveries = Deliveries(connection)

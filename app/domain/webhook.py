@@ -5,7 +5,8 @@ import hmac
 import random
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,31 @@ _JITTER = 0.2
 
 EVENT_ID_HEADER = "X-AceStep-Event-Id"
 SIGNATURE_HEADER = "X-AceStep-Signature"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointChange:
+    """Fields of an endpoint as a client gave them; None = not given.
+
+    `overlap` is how long the secret before goes on after a rotation.
+    """
+
+    url: str | None = None
+    events: Sequence[str] | None = None
+    active: bool | None = None
+    rotate_secret: bool = False
+    overlap: timedelta = timedelta(hours=24)
+
+    @property
+    def events_or_default(self) -> Sequence[str]:
+        """The events of a new endpoint."""
+        return FINAL_EVENTS if self.events is None else self.events
+
+    def noted(self) -> dict[str, Any]:
+        """What was given, for the audit log."""
+        given = {"url": self.url, "events": self.events, "active": self.active}
+        changed = {name: value for name, value in given.items() if value is not None}
+        return changed | ({"secret": "rotated"} if self.rotate_secret else {})
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
