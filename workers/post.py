@@ -98,9 +98,9 @@ class Poster:
         begun = time.monotonic()
         seen = _Seen()
         try:
-            parse_webhook_url(message.url, allow_http=self._allow_http)
+            url = parse_webhook_url(message.url, allow_http=self._allow_http)
             async with asyncio.timeout(self._limit_s):
-                await self._post(message, seen)
+                await self._post(url, message, seen)
         except Exception as error:
             # The status decides: an answer whose body does not end in time is an answer.
             if seen.status is None:
@@ -112,14 +112,14 @@ class Poster:
         """Stop resolving names."""
         self._resolvers.shutdown(wait=False, cancel_futures=True)
 
-    async def _post(self, message: Message, seen: "_Seen") -> None:
+    async def _post(self, url: str, message: Message, seen: "_Seen") -> None:
         phases = dict.fromkeys(("connect", "read", "write", "pool"), self._limit_s)
         # A pool for each message: nothing is kept, so every try resolves and judges anew.
         async with (
             httpcore.AsyncConnectionPool(self._ssl_context, network_backend=self._network) as pool,
             pool.stream(
                 "POST",
-                message.url,
+                url,
                 headers=list(message.headers.items()),
                 content=message.body,
                 extensions={"timeout": phases},
