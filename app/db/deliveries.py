@@ -78,6 +78,10 @@ WITH d AS (
 )
 SELECT {_SHOWN} FROM d JOIN tasks t ON t.seq = d.task_seq
 """)  # noqa: S608
+_WAITING = text("""
+SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest_s
+FROM webhook_deliveries WHERE delivered_at IS NULL AND dead_at IS NULL
+""")
 _FORGET = text("""
 DELETE FROM webhook_deliveries WHERE id = ANY(ARRAY(
     SELECT id FROM webhook_deliveries
@@ -176,6 +180,11 @@ class Deliveries:
         """Make a delivery of the team due now, with all its tries and under its id; None if unknown."""
         row = (await self._connection.execute(_AGAIN, {"team_id": team_id, "id": delivery_id})).first()
         return shown_delivery(row) if row else None
+
+    async def waiting(self) -> tuple[int, float]:
+        """How many deliveries of the whole service are still to be made, and the age of the oldest event."""
+        row = (await self._connection.execute(_WAITING)).one()
+        return row.waiting, float(row.oldest_s)
 
     async def forget_old(self, *, days: int) -> None:
         """Remove some of the deliveries that ended this long ago."""

@@ -56,16 +56,19 @@ class Reply:
 class Deliver:
     """The use cases of the delivery loop; every method may be repeated."""
 
-    def __init__(self, database: Database, sealing: Sealing, *, env: str, version: str) -> None:
+    def __init__(
+        self, database: Database, sealing: Sealing, *, env: str, version: str, hold_s: float = HOLD_S
+    ) -> None:
         self._database = database
         self._sealing = sealing
         self._env = env
+        self._hold_s = hold_s
         self._agent = f"acestep-service/{version}"
 
     async def take(self, *, most: int, busy: Sequence[TeamId]) -> list[Due]:
         """Take due deliveries; those of switched off and deleted endpoints are settled at once."""
         async with self._database.autocommit() as work:
-            taken = await work.deliveries.take(most=most, busy=busy, hold_s=HOLD_S)
+            taken = await work.deliveries.take(most=most, busy=busy, hold_s=self._hold_s)
         ready = []
         for due in taken:
             if due.endpoint_id is None or due.active:
