@@ -53,21 +53,22 @@ class Receiver:
             body = await reader.readexactly(int(headers["content-length"]))
             target = first.split(" ")[1]
             self.heard.append(Heard(target, {name.lower(): value for name, value in exact.items()}, body))
-            await self._answer(target.split("?")[0].strip("/"), writer)
+            await self._answer(target.split("?")[0].strip("/"), reader, writer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
 
-    async def _answer(self, manner: str, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, manner: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if manner in PROMPT:
             writer.write(PROMPT[manner])
         elif manner == "late-body":
             writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\nto be")
-            await self._hang(writer)
+            await writer.drain()
+            await reader.read()
         elif manner == "hang":
-            await self._hang(writer)
+            await reader.read()  # until the other side gives up
         elif manner == "slow-header":
             writer.write(b"HTTP/1.1 200 OK\r\n")
             for number in range(600):
@@ -82,10 +83,6 @@ class Receiver:
                 await writer.drain()
         else:
             writer.write(f"HTTP/1.1 {manner} Status\r\nContent-Length: 2\r\n\r\nno".encode())
-
-    async def _hang(self, writer: asyncio.StreamWriter) -> None:
-        await writer.drain()
-        await asyncio.sleep(60)
 
 
 @asynccontextmanager

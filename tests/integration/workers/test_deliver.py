@@ -1,10 +1,11 @@
-"""Deliveries to receivers that fail, hang, redirect and answer late: none is lost, and ids tell duplicates."""
+"""Deliveries to receivers that fail, hang, redirect and answer late: none is lost, duplicates have one id."""
 
 import asyncio
 import os
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.webhooks import (
     is_genuine,
     manager,
     succeed,
+    tell_each_task,
     webhooks_of,
 )
 
@@ -243,13 +245,7 @@ async def test_only_what_was_asked_for_is_told(
     failing = await a_running_task(db, team)
     waiting = await a_task(db, team)
     async with db.autocommit() as work:
-        options = {
-            "actor": worker,
-            "code": "timeout",
-            "message": "too slow",
-            "trace": None,
-            "gpu_seconds": 1.0,
-        }
+        options: Any = {"actor": worker, "code": "timeout", "message": "too slow", "trace": None}
         await work.tasks.fail_or_retry(failing.id, 1, max_failures=2, gpu_seconds=1.0, **options)
         await work.tasks.cancel_queued(team, failing.id, actor=Actor(kind="client"))
         await work.tasks.cancel_queued(team, waiting, actor=Actor(kind="client"))
