@@ -190,7 +190,7 @@ def _unknown() -> NotFoundError:
 
 
 def _actor(caller: Caller) -> str:
-    return f"key:{caller.key_prefix or 'bootstrap'}"
+    return caller.key_prefix or "bootstrap"
 
 
 async def _note(
