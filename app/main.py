@@ -13,6 +13,7 @@ from litestar import Litestar
 from app.api.config import HttpConfig
 from app.api.routes import create_app
 from app.db.engine import Database
+from app.domain.addresses import parse_networks
 from app.domain.offers import Limits
 from app.queue.doorbell import ArqDoorbell
 from app.services import Services
@@ -26,9 +27,11 @@ from app.services.models import Models
 from app.services.prompting import Prompting
 from app.services.query import Query
 from app.services.recovery import Recovery
+from app.services.sealing import Sealing
 from app.services.stats import Stats
 from app.services.submit import Submit
 from app.services.uploads import Uploads
+from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.storage.choose import choose_store
 from app.storage.scratch import make_scratch
@@ -120,6 +123,12 @@ def _services(
         health=models.health,
         caller_by_key=keys.caller,
         has_keys=keys.has_keys,
+        webhooks=Webhooks(
+            database,
+            Sealing(pepper),
+            allow_http=settings.webhook_allow_http,
+            allowed=parse_networks(settings.webhook_allow_networks),
+        ),
     )
 
 
@@ -130,6 +139,7 @@ def _limits(settings: Settings) -> Limits:
         lyrics_chars=settings.max_lyrics_chars,
         text_chars=settings.max_text_chars,
         codes_chars=settings.max_codes_chars,
+        webhook_http=settings.webhook_allow_http,
     )
 
 

@@ -43,7 +43,7 @@ class Authenticator:
             ForbiddenError: the key lacks the scope.
         """
         if await self._is_open():
-            return self._anyone
+            return _allowed(self._anyone, scope)
         token = body.get(TOKEN_FIELD)
         # ai_token decides alone: a valid header does not rescue a wrong one (API reference, section 1).
         if token is not None and token != "":
@@ -61,7 +61,7 @@ class Authenticator:
             ForbiddenError: the key lacks the scope.
         """
         if await self._is_open():
-            return self._anyone
+            return _allowed(self._anyone, scope)
         key = _key_of(authorization)
         if not key:
             raise UnauthorizedError("missing Authorization header")

@@ -11,6 +11,9 @@ from app.api.config import HttpConfig
 from app.api.context import HttpRequest, context_of
 from app.api.envelope import Failure
 from app.api.operations import ERRORS, paths
+from app.api.webhook_fields import EndpointPatch, NewEndpoint, Rotation
+from app.domain import endpoints
+from app.domain.aliases import TOKEN_FIELD
 from app.domain.listed import TaskPage
 from app.domain.record import Record
 from app.domain.result import ClipItem, Entry, StateItem
@@ -28,11 +31,16 @@ _SHAPES = (
     Record,
     CancelView,
     TaskPage,
+    endpoints.EndpointList,
+    endpoints.DeliveryPage,
+    endpoints.Deleted,
+    endpoints.TeamSecret,
     Entry,
     ClipItem,
     StateItem,
     Failure,
 )
+_FIELDS = (NewEndpoint, EndpointPatch, Rotation)
 _ABOUT = """Submit music generation, poll, download.
 
 Every answer but audio is one JSON object: `data`, `code`, `error`, `timestamp`, `extra`; errors carry the
@@ -79,7 +87,18 @@ def _schemas(config: HttpConfig) -> dict[str, Any]:
     for schema in shaped.values():
         schema["required"] = list(schema.get("properties", ()))  # every key is always sent
     shaped["Entry"]["properties"]["result"] = _RESULT_TEXT
-    return shaped | _bodies(config)
+    return shaped | _fields() | _bodies(config)
+
+
+def _fields() -> dict[str, Any]:
+    """Bodies of our own routes; each may hold the key."""
+    shaped: dict[str, Any] = msgspec.json.schema_components(_FIELDS, ref_template=_REF)[1]
+    for schema in shaped.values():
+        schema["properties"][TOKEN_FIELD] = {
+            "type": "string",
+            "description": "The key, instead of the header.",
+        }
+    return shaped
 
 
 def _bodies(config: HttpConfig) -> dict[str, Any]:

@@ -25,6 +25,15 @@ from app.api.query_result import query_result
 from app.api.release_task import release_task
 from app.api.stats import stats
 from app.api.tasks import cancel, task
+from app.api.webhooks import (
+    add_webhook,
+    change_webhook,
+    delete_webhook,
+    deliveries,
+    redeliver,
+    rotate_webhook_secret,
+    webhooks,
+)
 from app.services import Services
 
 HANDLERS = (
@@ -41,6 +50,13 @@ HANDLERS = (
     export,
     task,
     cancel,
+    webhooks,
+    add_webhook,
+    change_webhook,
+    delete_webhook,
+    deliveries,
+    redeliver,
+    rotate_webhook_secret,
 )
 PAGES = (openapi_json, docs, web)
 """Routes that the OpenAPI document does not describe; they need no key."""

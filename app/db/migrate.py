@@ -51,7 +51,9 @@ async def migrate(url: str, *, target: str = "head", wait_s: float = 30) -> None
         async with engine.connect() as connection:
             await _lock(connection)
             try:
-                if not is_newer(await connection.run_sync(_revision)):
+                found = await connection.run_sync(_revision)
+                await connection.commit()  # migrations begin and end transactions of their own
+                if not is_newer(found):
                     await connection.run_sync(_run, target)
                 await connection.commit()
             finally:

@@ -2,6 +2,8 @@
 
 from sqlalchemy import TextClause, text
 
+from app.db.outbox import tell
+
 COUNT_WAITING = text("""
 SELECT (SELECT count(*) FROM tasks WHERE status = 'queued' AND lane = 1) AS total,
        (SELECT count(*) FROM tasks WHERE status = 'queued' AND lane = 1 AND team_id = t.id) AS team,
@@ -98,7 +100,8 @@ WITH team AS MATERIALIZED (
         started_at = now(), first_started_at = coalesce(first_started_at, now()),
         progress = 0.01, stage = 'loading', progress_text = 'initializing'
     WHERE seq = (SELECT seq FROM picked) AND status = 'queued'
-    RETURNING seq, id, team_id, attempt, crashes, kind, task_type, lane, model
+    RETURNING seq, id, team_id, attempt, crashes, kind, task_type, lane, model, status, error_code,
+              error_message
 ), served AS (
     UPDATE team_state SET
         running = running + (SELECT count(*) FROM claimed WHERE lane > 0), last_served = now()
@@ -107,7 +110,7 @@ WITH team AS MATERIALIZED (
     INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id)
     SELECT seq, team_id, 'claimed', attempt, 'worker', CAST(CAST(:worker_id AS uuid) AS text)
     FROM claimed
-)
+){tell("claimed", "'task.started'", is_final=False)}
 SELECT c.id, c.team_id, c.attempt, c.crashes, c.kind, c.task_type, c.model, p.params, p.inputs
 FROM claimed c JOIN task_params p ON p.task_seq = c.seq
 """)  # noqa: S608
@@ -164,7 +167,7 @@ WITH mine AS MATERIALIZED (
     UPDATE tasks t SET {changes}
     FROM mine WHERE t.seq = mine.seq
     RETURNING t.seq, t.id, t.team_id, t.api_key_id, t.kind, t.lane, t.model, t.status, t.attempt,
-              t.error_code, t.created_at, t.first_started_at, mine.old_status
+              t.error_code, t.error_message, t.created_at, t.first_started_at, mine.old_status
 ), counted AS (
     UPDATE team_state s SET
         running = s.running - n.left_running, succeeded = s.succeeded + n.succeeded,
@@ -204,7 +207,7 @@ WITH mine AS MATERIALIZED (
            CAST(:data AS jsonb) || jsonb_strip_nulls(jsonb_build_object(
                'code', error_code, 'gpu_seconds', nullif(CAST(:gpu_seconds AS float8), 0)))
     FROM done
-){more}
+){tell("done", "'task.' || done.status", is_final=True)}{more}
 SELECT id, team_id, attempt, status FROM done
 """)  # noqa: S608
 

@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.audit import Audit
+from app.db.deliveries import Deliveries
 from app.db.diagnosis import Diagnosis
 from app.db.edits import Edits
 from app.db.history import History
@@ -15,6 +16,7 @@ from app.db.sweeps import Sweeps
 from app.db.tasks import Tasks
 from app.db.teams import Teams
 from app.db.views import Views
+from app.db.webhooks import Webhooks
 from app.db.workers import Workers
 
 
@@ -36,3 +38,5 @@ class UnitOfWork:
         self.diagnosis = Diagnosis(connection)
         self.lists = Lists(connection)
         self.edits = Edits(connection)
+        self.webhooks = Webhooks(connection)
+        self.deliveries = Deliveries(connection)

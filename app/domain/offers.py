@@ -9,13 +9,17 @@ from app.domain.params import TASK_TYPES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Largest sizes that a request may ask for; lengths in characters."""
+    """Largest sizes that a request may ask for; lengths in characters.
+
+    `webhook_http`: webhooks may go over plain http, too.
+    """
 
     max_duration_s: float = 600.0
     prompt_chars: int = 4096
     lyrics_chars: int = 16384
     text_chars: int = 1024
     codes_chars: int = 100_000
+    webhook_http: bool = False
 
     def chars(self, limit: TextLimit) -> int:
         """Return the most characters that a text under this limit may have."""

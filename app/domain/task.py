@@ -14,14 +14,20 @@ TeamId = NewType("TeamId", int)
 _UUID_CHARS = 36
 
 
-def parse_task_id(text: str) -> TaskId | None:
+def parse_id(text: str) -> UUID | None:
     """Read an id in its usual spelling; None for any other text, which is then simply unknown."""
     if len(text) != _UUID_CHARS:
         return None
     try:
-        return TaskId(UUID(text))
+        return UUID(text)
     except ValueError:
         return None
+
+
+def parse_task_id(text: str) -> TaskId | None:
+    """Read the id of a task; None for a text that is no id."""
+    parsed = parse_id(text)
+    return None if parsed is None else TaskId(parsed)
 
 
 class TaskStatus(StrEnum):

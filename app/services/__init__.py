@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
+from uuid import UUID
 
+from app.domain.endpoints import Deleted, Delivery, DeliveryPage, Endpoint, EndpointList, TeamSecret
 from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish
 from app.domain.inputs import ReceivedFile, Role
@@ -13,6 +15,7 @@ from app.domain.listed import TaskPage
 from app.domain.offers import Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
+from app.domain.webhook import EndpointChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +153,38 @@ class AudioReader(Protocol):
         """Stream bytes `start` to `end`, end exclusive."""
 
 
+class Webhooks(Protocol):
+    """Manages the webhooks of a team, `me` or a public id; foreign is unknown, but to an admin.
+
+    Every method raises NotFoundError for an unknown team, endpoint or delivery.
+    """
+
+    async def endpoints(self, caller: Caller, team: str) -> EndpointList:
+        """List the endpoints."""
+
+    async def add(self, caller: Caller, team: str, change: EndpointChange) -> Endpoint:
+        """Make an endpoint."""
+
+    async def change(
+        self, caller: Caller, team: str, endpoint_id: UUID | None, change: EndpointChange
+    ) -> Endpoint:
+        """Change an endpoint."""
+
+    async def delete(self, caller: Caller, team: str, endpoint_id: UUID | None) -> Deleted:
+        """Delete an endpoint."""
+
+    async def deliveries(
+        self, caller: Caller, team: str, endpoint_id: UUID | None, *, cursor: UUID | None, limit: int
+    ) -> DeliveryPage:
+        """List deliveries of an endpoint."""
+
+    async def redeliver(self, caller: Caller, team: str, delivery_id: UUID | None) -> Delivery:
+        """Make a delivery due now."""
+
+    async def rotate_team_secret(self, caller: Caller, team: str, *, overlap: timedelta) -> TeamSecret:
+        """Replace the secret of the webhooks of single tasks."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything that the routes call.
@@ -180,3 +215,4 @@ class Services:
     health: Callable[[], Awaitable[HealthView]]
     caller_by_key: Callable[[bytes], Awaitable[Caller | None]]
     has_keys: Callable[[], Awaitable[bool]]
+    webhooks: Webhooks

@@ -23,6 +23,8 @@ ORPHAN_AGE_S = 3600.0
 ORPHANS_AT_ONCE = 500
 EXPIRED_AT_ONCE = 100
 RING_AGAIN_AFTER_S = 2.0
+# Deliveries of webhooks that ended are listed for this long.
+DELIVERIES_DAYS = 30
 
 SWEEPER = Actor(kind="sweeper")
 
@@ -107,6 +109,7 @@ class Recovery:
                 return
             wrong = await work.sweeps.correct_running()
             await work.workers.forget_old()
+            await work.deliveries.forget_old(days=DELIVERIES_DAYS)
         if wrong:
             log.error("running counters were wrong", extra={"teams": wrong})
 

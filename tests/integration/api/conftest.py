@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest_asyncio
@@ -14,15 +15,17 @@ from litestar import Litestar
 from app.db.engine import Database
 from app.db.tasks import Actor
 from app.domain.filters import Filters
-from app.domain.keys import OPEN_SCOPES, key_digest
-from app.domain.task import TaskId
+from app.domain.keys import OPEN_SCOPES, Scope, key_digest
+from app.domain.task import TaskId, TeamId
 from app.domain.teams import TeamLimits
+from app.domain.webhook import EndpointChange
 from app.main import build
 from app.services.lists import Lists
 from app.services.teams import Teams
 from app.settings import load
 from app.storage.choose import choose_store
 from tests.builders import MODEL, WORKER, a_clip, a_task, claim
+from tests.webhooks import webhooks_of
 
 PEPPER = "pepper-of-the-tests"
 
@@ -39,6 +42,9 @@ class Tenant:
     audio: str
     sha256: str
     cursor: str
+    team_id: str
+    webhook: str
+    delivery: str
 
     @property
     def headers(self) -> dict[str, str]:
@@ -86,12 +92,14 @@ async def running(app: Litestar) -> AsyncIterator[None]:
 
 async def a_tenant(db: Database, teams: Teams, name: str, folder: Path) -> Tenant:
     await teams.create_team(name, TeamLimits())
-    made = await teams.create_key(name, name="tests", scopes=[str(scope) for scope in OPEN_SCOPES])
+    scopes = [str(scope) for scope in OPEN_SCOPES | {Scope.TEAM_MANAGE}]
+    made = await teams.create_key(name, name="tests", scopes=scopes)
     async with db.autocommit() as work:
         caller = await work.keys.caller(key_digest(made.text.encode(), PEPPER.encode()))
     assert caller is not None
     team = caller.team_id
     await a_task(db, team, prompt=f"secret words of {name}", labels={"project": name}, key_id=caller.key_id)
+    webhook = await webhooks_of(db).add(caller, "me", EndpointChange(url=f"https://{name}.example/"))
     (task,) = await claim(db)
     row = a_clip(task)
     clip = folder / "clip.wav"
@@ -111,6 +119,7 @@ async def a_tenant(db: Database, teams: Teams, name: str, folder: Path) -> Tenan
     waiting = await a_task(db, team, prompt=f"secret words of {name}")
     first = await Lists(db, pepper=PEPPER.encode())(team, Filters(), newest_first=True, limit=1, cursor=None)
     assert first.next_cursor
+    told = await webhooks_of(db).deliveries(caller, "me", UUID(webhook.id), cursor=None, limit=1)
     return Tenant(
         name=name,
         key=made.text,
@@ -120,4 +129,13 @@ async def a_tenant(db: Database, teams: Teams, name: str, folder: Path) -> Tenan
         audio=row["public_key"],
         sha256=row["sha256"],
         cursor=first.next_cursor,
+        team_id=await public_id(db, team),
+        webhook=webhook.id,
+        delivery=told.items[0].id,
     )
+
+
+async def public_id(db: Database, team: TeamId) -> str:
+    """The id of a team on the wire."""
+    async with db.transaction() as work:
+        return str(await work.webhooks.set_team_secrets(team, []))

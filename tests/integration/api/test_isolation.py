@@ -40,18 +40,19 @@ def owned(tenant: Tenant, kind: str) -> list[str]:
         "key": [tenant.key_id],
         "cursor": [tenant.cursor],
         "word": [tenant.name],
+        "team": [tenant.team_id],
+        "webhook": [tenant.webhook],
+        "delivery": [tenant.delivery],
     }[kind]
 
 
 def invented(kind: str) -> str:
     return {
-        "task": str(uuid4()),
         "audio": f"audio/{secrets.token_hex(16)}.wav",
         "hash": secrets.token_hex(32),
-        "key": str(uuid4()),
         "cursor": secrets.token_urlsafe(32),
         "word": secrets.token_hex(3),
-    }[kind]
+    }.get(kind, str(uuid4()))
 
 
 FILTERS = {"parent_id": "task", "sha256": "hash", "key_id": "key", "q": "word", "label.project": "word"}
@@ -64,7 +65,14 @@ def by_filters(**more: str) -> list[Case]:
     ]
 
 
-PATH_PARAMETERS = {"task_id": "task"}
+PATH_PARAMETERS = {
+    "task_id": "task",
+    "team_id": "team",
+    "webhook_id": "webhook",
+    "delivery_id": "delivery",
+}
+# What the other parameters of an address are, while one of them names what is foreign.
+OWN = {"team_id": "me", "webhook_id": str(uuid4()), "delivery_id": str(uuid4())}
 
 CASES = {
     "POST /query_result": [
@@ -83,6 +91,9 @@ CASES = {
         Case("audio", lambda path: {"json": {"reference_audio_path": f"/v1/audio?path={path}"}}),
     ],
 }
+
+BODIES = {"POST /v1/teams/{team_id}/webhooks": {"json": {"url": "https://example.org/"}}}
+"""What a request needs beside the id, to come so far that the id matters."""
 
 NO_IDS = {
     "GET /v1/models",
@@ -109,8 +120,11 @@ def cases(verb: str, path: str) -> list[Case]:
     names = re.findall(r"{(\w+)}", path)
     if f"{verb} {path}" in NO_IDS:
         return []
-    if len(names) == 1 and names[0] in PATH_PARAMETERS:
-        return [Case(PATH_PARAMETERS[names[0]], lambda id_: {"url": path.replace(f"{{{names[0]}}}", id_)})]
+    if names and all(name in PATH_PARAMETERS for name in names):
+        return [
+            Case(PATH_PARAMETERS[name], lambda id_, name=name: {"url": path.format(**{**OWN, name: id_})})
+            for name in names
+        ]
     assert not names, f"no case for the parameters of {path}: name them in PATH_PARAMETERS"
     known = CASES.get(f"{verb} {path}")
     assert known, f"no case for {verb} {path}: add one to CASES, or to NO_IDS if no id reaches it"
@@ -118,7 +132,7 @@ def cases(verb: str, path: str) -> list[Case]:
 
 
 async def ask(world: World, tenant: Tenant, verb: str, path: str, case: Case, id_: str) -> httpx.Response:
-    request: dict[str, Any] = {"url": path, **case.request(id_)}
+    request: dict[str, Any] = {"url": path, **BODIES.get(f"{verb} {path}", {}), **case.request(id_)}
     return await world.client.request(verb, headers=tenant.headers, **request)
 
 

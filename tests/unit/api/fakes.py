@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from uuid import UUID, uuid4
 
 from litestar import Litestar
@@ -19,7 +19,16 @@ from app.domain.listed import TaskPage
 from app.domain.offers import ModelOffer, Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
-from app.services import CancelView, ExportForm, HealthView, OfferedModel, Services, StatsView, StoredAudio
+from app.services import (
+    CancelView,
+    ExportForm,
+    HealthView,
+    OfferedModel,
+    Services,
+    StatsView,
+    StoredAudio,
+    Webhooks,
+)
 
 PEPPER = b"pepper"
 TEAM = TeamId(7)
@@ -88,6 +97,7 @@ class FakeServices:
             health=self.health,
             caller_by_key=self.caller_by_key,
             has_keys=self.has_keys,
+            webhooks=cast(Webhooks, None),
         )
 
     def _reach_database(self) -> None:
