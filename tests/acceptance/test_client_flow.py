@@ -54,7 +54,7 @@ def generate(base: str, **parameters: Any) -> list[tuple[dict[str, Any], bytes]]
     return [(item, download(base, item["file"])) for item in items]
 
 
-@pytest.mark.parametrize("audio_format", ["mp3", "wav", "flac"])
+@pytest.mark.parametrize("audio_format", ["mp3", "wav", "flac", "opus"])
 def test_a_clip_has_the_length_and_form_that_was_asked_for(service: Installation, audio_format: str) -> None:
     ((item, content),) = generate(
         service.url, prompt="upbeat pop", audio_duration=12.5, batch_size=1, audio_format=audio_format

@@ -61,7 +61,7 @@ async def test_a_malformed_body_is_400(client: Client, path: str, content: bytes
 
 async def test_a_wrong_choice_is_400_with_its_text(client: Client) -> None:
     response = await client.post("/release_task", json={"audio_format": "exe"})
-    assert_error_body(response, 400, "audio_format must be one of: mp3, wav, flac")
+    assert_error_body(response, 400, "audio_format must be one of: mp3, wav, flac, opus")
 
 
 async def test_a_full_queue_is_429_with_whole_seconds(client: Client, fakes: FakeServices) -> None:
