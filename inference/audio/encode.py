@@ -20,8 +20,8 @@ class AudioFormat:
     options: dict[str, str | float] = field(default_factory=dict)
 
 
-# mp3: variable bit rate at LAME's best quality. The first three give the same bytes for the same samples; every
-# Ogg stream draws a serial number.
+# mp3: variable bit rate at the best quality of LAME. The first three give the same bytes for the same samples;
+# every Ogg stream draws a serial number.
 FORMATS = {
     "mp3": AudioFormat(
         container="MP3",
