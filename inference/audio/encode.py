@@ -20,8 +20,8 @@ class AudioFormat:
     options: dict[str, str | float] = field(default_factory=dict)
 
 
-# mp3: variable bit rate at the best quality of LAME. The first three give the same bytes for the same samples;
-# every Ogg stream draws a serial number.
+# mp3: variable bit rate at the best quality of LAME. All but opus, whose streams draw a serial number, give
+# the same bytes for the same samples.
 FORMATS = {
     "mp3": AudioFormat(
         container="MP3",
