@@ -69,7 +69,7 @@ class GenerationRequest:
         repaint_start, repaint_end: seconds, of repaint and lego; end None = end of the source.
         cover_strength: share of the steps that follow source or codes.
         track_name: for lego and extract. track_classes: for complete.
-        audio_format: `mp3`, `wav`, `flac`.
+        audio_format: `mp3`, `wav`, `flac`, `opus`.
         scratch_dir: existing folder of this attempt; clips are written there.
     """
 

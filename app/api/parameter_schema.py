@@ -30,6 +30,8 @@ FILES = {
 }
 """File parts of a multipart request."""
 
+_FORMATS = "WAV, FLAC, MP3 or OGG, recognised by content; M4A, AAC, WebM where a worker can decode them."
+
 
 def release_task(limits: Limits, *, is_form: bool) -> Schema:
     """Describe the body of `/release_task`: every parameter under every name, carriers and controls."""
@@ -48,7 +50,7 @@ def release_task_multipart(limits: Limits) -> Schema:
         schema["properties"][name] = {
             "type": "string",
             "contentMediaType": "application/octet-stream",
-            "description": f"{about} WAV, FLAC, MP3 or OGG, recognised by content.",
+            "description": f"{about} {_FORMATS}",
         }
     return schema
 

@@ -10,6 +10,7 @@ import uvicorn
 import uvloop
 
 from app import logs
+from app.api.connection import Connection
 from app.cli.configure import settings_or_exit
 from app.cli.doctor import doctor
 from app.cli.keys import key
@@ -94,7 +95,7 @@ async def _serve(settings: Settings) -> None:
         raise click.ClickException(str(error)) from None
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,

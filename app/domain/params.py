@@ -7,7 +7,7 @@ from app.domain.parameter import Kind, Parameter, TextLimit
 
 TASK_TYPES = ("text2music", "cover", "repaint", "lego", "extract", "complete")
 BASE_ONLY_TASKS = ("lego", "extract", "complete")
-AUDIO_FORMATS = ("mp3", "wav", "flac")
+AUDIO_FORMATS = ("mp3", "wav", "flac", "opus")
 MAX_BATCH = 8
 _LANGUAGE_CODES = (
     "ar az bg bn ca cs da de el en es fa fi fr he hi hr ht hu id is it ja ko la lt ms ne nl no pa pl pt ro "

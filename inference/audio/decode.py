@@ -88,14 +88,15 @@ def _mixed(audio: Source, max_seconds: float) -> Iterator[Samples]:
     Raises:
         Unusable: longer than allowed, not finite, or without any sample.
     """
-    shares = np.full((audio.channels, 1), 1.0 / audio.channels, dtype=np.float32)
+    shares = np.full(audio.channels, 1.0 / audio.channels, dtype=np.float32)
     decoded = 0
     for samples in audio.blocks():
         decoded += len(samples)
         if decoded > (max_seconds + PADDING_S) * audio.rate_hz:
             raise Unusable(Refusal.TOO_LONG)
         samples = _bounded(samples)
-        yield samples if audio.channels == CHANNELS else samples @ shares
+        # A product of matrices would cost 32 MB of the allowed memory for a buffer of its library.
+        yield samples if audio.channels == CHANNELS else np.einsum("ij,j->i", samples, shares)[:, np.newaxis]
     if not decoded:
         raise Unusable(Refusal.EMPTY)
 

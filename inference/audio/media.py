@@ -1,6 +1,6 @@
 """MP4, AAC, WebM and Ogg FLAC, decoded by PyAV (FFmpeg), which is an optional part of an installation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import RawIOBase
 from itertools import chain
@@ -52,6 +52,23 @@ class _Media:
                 yield part.to_ndarray().reshape(-1, self.channels)
 
 
+def _frames(packets: Iterable[Any]) -> Iterator[Any]:
+    """Decode; as in a player, some broken packets are skipped: the last one of a torn file, a scratch.
+
+    Raises:
+        Unusable: more than one in ten is broken.
+    """
+    count = broken = 0
+    for packet in packets:
+        count += 1
+        try:
+            yield from packet.decode()
+        except av.InvalidDataError:
+            broken += 1
+    if broken > 1 + count / 10:
+        raise Unusable(Refusal.BROKEN)
+
+
 @contextmanager
 def open_media(file: RawIOBase, kind: str) -> Iterator[_Media]:
     """Open a file of this kind.
@@ -65,6 +82,6 @@ def open_media(file: RawIOBase, kind: str) -> Iterator[_Media]:
             if stream is None or stream.codec_context.name not in _CODECS:
                 raise Unusable(Refusal.NOT_AUDIO)
             stream.codec_context.thread_count = 1
-            yield _Media(container.decode(stream))
+            yield _Media(_frames(container.demux(stream)))
     except av.FFmpegError as error:
         raise Unusable(Refusal.BROKEN) from error
