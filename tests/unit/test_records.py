@@ -40,6 +40,7 @@ PARAMS: dict[str, Any] = {
     "track_classes": ["bass", "drums"],
     "use_tiled_decode": False,
     "audio_format": "flac",
+    "audio_code_string": "",
 }
 
 
@@ -97,6 +98,24 @@ def test_every_parameter_reaches_the_engine() -> None:
 
 def test_nothing_known_about_the_length_means_a_minute() -> None:
     assert request_of(a_claim(audio_duration=None), Path("/s"), {}).duration == 60.0
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("", [None, None]),
+        ("<|audio_code_1|><|audio_code_63999|>", [(1, 63_999)] * 2),
+        (["<|audio_code_1|>"], [(1,)] * 2),
+        (["<|audio_code_1|>", "<|audio_code_2|>"], [(1,), (2,)]),
+    ],
+)
+def test_every_clip_gets_its_codes(given: Any, expected: list[tuple[int, ...] | None]) -> None:
+    items = request_of(a_claim(audio_code_string=given), Path("/s"), {}).items
+    assert [item.audio_codes for item in items] == expected
+
+
+def test_a_blank_instruction_is_none() -> None:
+    assert request_of(a_claim(instruction=" "), Path("/s"), {}).items[0].instruction is None
 
 
 @pytest.mark.parametrize("lyrics", ["", "[inst]", " [Instrumental] ", "[INSTRUMENTAL]"])
