@@ -106,6 +106,7 @@ def stored_result(task: ClaimedTask, result: GenerationResult) -> dict[str, Any]
         "keyscale": params["key_scale"],
         "timesignature": params["time_signature"],
     }
+    texts_cut = [cut for batch in result.audit.get("batches", ()) for cut in batch.get("texts_cut", ())]
     return {
         "items": [
             {
@@ -115,6 +116,7 @@ def stored_result(task: ClaimedTask, result: GenerationResult) -> dict[str, Any]
                 "channels": clip.channels,
                 "silent": clip.silent,
                 "peak": clip.peak,
+                "texts_cut": texts_cut[clip.index] if clip.index < len(texts_cut) else [],
                 **shared,
             }
             for clip in result.clips

@@ -137,13 +137,15 @@ def test_the_row_keeps_what_the_engine_told() -> None:
         peak=0.5,
         silent=True,
     )
-    audit = {"model": "acestep-v15-base", "revision": "r", "files": {"b": "2", "a": "1"}}
+    batches = [{"texts_cut": [[]]}, {"texts_cut": [["lyrics"]]}]
+    audit = {"revision": "r", "files": {"b": "2", "a": "1"}, "batches": batches}
     result = GenerationResult(clips=(clip,), audit=audit, seconds={"diffusing": 1.0}, effective={"steps": 13})
     stored = stored_result(a_claim(), result)
     assert (
         stored["items"][0] | {"bpm": 97, "keyscale": "F# minor", "seed": 6, "silent": True}
         == stored["items"][0]
     )
+    assert stored["items"][0]["texts_cut"] == ["lyrics"]
     assert stored["dit_model"]["name"] == "acestep-v15-base"
     lines = b"1  a\n2  b\n"
     assert stored["dit_model"]["sha256"] == hashlib.sha256(lines).hexdigest()
