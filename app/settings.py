@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     )
 
     no_init: Flag = Field(False, validation_alias="ACESTEP_NO_INIT")
+    repaint_keep_source: Flag = Field(True, validation_alias="ACESTEP_REPAINT_KEEP_SOURCE")
     triton_cache_dir: Path = Field(Path(".cache/acestep/triton"), validation_alias="TRITON_CACHE_DIR")
     torchinductor_cache_dir: Path = Field(
         Path(".cache/acestep/torchinductor"), validation_alias="TORCHINDUCTOR_CACHE_DIR"

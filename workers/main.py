@@ -228,6 +228,7 @@ def _slot_options(settings: Settings) -> SlotOptions:
             models_dir=str(settings.data_dir / "models"),
             device=settings.device,
             lazy=settings.no_init,
+            keep_source=settings.repaint_keep_source,
         ),
         environment={
             "TRITON_CACHE_DIR": str(settings.triton_cache_dir),

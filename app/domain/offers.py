@@ -46,7 +46,6 @@ class Offers:
 
     Attributes:
         model_aliases: the operator's mapping of foreign model names to offered ones.
-        audio_codes: whether the engine can use given audio codes.
         lm_offered: whether a request that needs a language model can be served.
         max_priority: highest priority the team may use.
     """
@@ -54,7 +53,6 @@ class Offers:
     models: Sequence[ModelOffer]
     default_model: str | None
     model_aliases: Mapping[str, str] = field(default_factory=dict)
-    audio_codes: bool = True
     lm_offered: bool = False
     lm_names: Sequence[str] = ()
     default_lm: str | None = None

@@ -56,7 +56,6 @@ class Models:
             ],
             default_model=next((model.name for model in models if model.is_default), None),
             model_aliases=self._aliases,
-            audio_codes=False,
             default_lm_backend=self._lm_backend,
             limits=self._limits,
         )

@@ -69,7 +69,14 @@ def _shape(denoised: Denoised, plan: Plan) -> dict[str, Any]:
         "condition_tokens": denoised.condition_tokens,
         "prompt_and_lyrics_tokens": denoised.token_counts,
         "cut_at_tokens": MAX_TOKENS,
+        "texts_cut": [_cut(counts) for counts in denoised.token_counts],
     }
+
+
+def _cut(token_counts: tuple[int, int]) -> list[str]:
+    """Return which of an item's texts the model did not hear to the end."""
+    counted = zip(("prompt", "lyrics"), token_counts, MAX_TOKENS, strict=True)
+    return [name for name, tokens, most in counted if tokens > most]
 
 
 def _stop_if_asked(should_cancel: ShouldCancel) -> None:

@@ -112,6 +112,12 @@ def test_the_audit_record_names_files_shapes_device_and_libraries(engine: Engine
     assert computed.effective["seeds"] == [3, 4]
 
 
+def test_the_record_tells_which_texts_were_cut(engine: Engine) -> None:
+    items = (ITEMS[0], replace(ITEMS[1], lyrics="la " * 2100))
+    (batch,) = compute(engine, replace(REQUEST, items=items, steps=1)).audit["batches"]
+    assert batch["texts_cut"] == [[], ["lyrics"]]
+
+
 def test_a_refused_request_leaves_the_engine_working(engine: Engine) -> None:
     with pytest.raises(InvalidRequest, match="task_type"):
         compute(engine, replace(REQUEST, task_type="lego"))

@@ -93,6 +93,19 @@ def test_every_text_field_of_an_item_reaches_the_model(turbo: MusicPipeline, cha
     assert difference_db(changed[1], plain[1]) <= -100.0
 
 
+def test_texts_are_cut_where_the_library_cuts_them_and_the_length_before_is_told(
+    turbo: MusicPipeline,
+) -> None:
+    long = replace(ITEMS[0], prompt="a " * 300, lyrics="b " * 2100)
+    longer = replace(long, prompt=long.prompt + "c", lyrics=long.lyrics + "d")
+    cut, also_cut = denoise(turbo, [long]), denoise(turbo, [longer])
+    assert torch.equal(cut.latents, also_cut.latents)
+    ((prompt, lyrics),), (longer_counts,) = cut.token_counts, also_cut.token_counts
+    assert (prompt > 256, lyrics > 2048) == (True, True)
+    assert longer_counts > (prompt, lyrics)
+    assert cut.condition_tokens[0][0] < 256 + 2048 + 10
+
+
 def test_t5_sde_repeats_differs_from_ode_and_leaves_no_trace(turbo: MusicPipeline) -> None:
     before = denoise(turbo, ITEMS).latents
     sde = denoise(turbo, ITEMS, replace(UNGUIDED, stochastic=True)).latents
