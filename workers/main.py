@@ -203,7 +203,7 @@ class WorkerProcess:
         offered = {
             model.name: {**asdict(model), "inputs": inputs} for slot in self._slots for model in slot.models
         }
-        return list(offered.values()), [loop.loaded for loop in self._loops if loop.loaded]
+        return list(offered.values()), [name for loop in self._loops for name in loop.loaded]
 
 
 def _deliveries(settings: Settings, database: Database) -> Deliveries | None:
@@ -229,6 +229,11 @@ def _slot_options(settings: Settings) -> SlotOptions:
             device=settings.device,
             lazy=settings.no_init,
             keep_source=settings.repaint_keep_source,
+            max_loaded=settings.max_loaded_models,
+            flash_attention=settings.use_flash_attention,
+            offload=settings.offload_to_cpu,
+            offload_transformer=settings.offload_dit_to_cpu,
+            compile_model=settings.compile_model,
         ),
         environment={
             "TRITON_CACHE_DIR": str(settings.triton_cache_dir),

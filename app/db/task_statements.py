@@ -69,21 +69,30 @@ q.status = 'queued' AND q.run_after <= now()
       AND q.model = ANY(CAST(:models AS text[])) AND q.kind = ANY(CAST(:kinds AS text[]))
 """
 
-_ELIGIBLE_TEAM = f"""
+
+def _eligible_teams(also: str = "") -> str:
+    """Teams that may start one of their tasks now; `also` narrows the tasks."""
+    return f"""
 FROM team_state s JOIN teams t ON t.id = s.team_id
     WHERE t.disabled_at IS NULL
       AND (t.max_running IS NULL OR s.running < t.max_running)
-      AND EXISTS (SELECT FROM tasks q WHERE q.team_id = s.team_id AND {_ELIGIBLE_TASK})
+      AND EXISTS (SELECT FROM tasks q WHERE q.team_id = s.team_id AND {_ELIGIBLE_TASK} {also})
       AND NOT EXISTS (SELECT FROM settings WHERE key = 'queue_paused' AND value = 'true'::jsonb)
 """  # noqa: S608 - parts of this file only
 
-ELIGIBLE = text(f"SELECT EXISTS (SELECT {_ELIGIBLE_TEAM})")
+
+ELIGIBLE = text(f"SELECT EXISTS (SELECT {_eligible_teams()})")
+WAITED_LONG = text(
+    "SELECT EXISTS (SELECT "
+    + _eligible_teams("AND q.run_after <= now() - make_interval(secs => CAST(:waited_s AS float8))")
+    + ")"
+)
 
 # MATERIALIZED and scalar sub-selects: as plain joins the planner may run the picking once per row, and one
 # statement then claims several tasks (seen with statistics taken while the table held one row).
 CLAIM = text(f"""
 WITH team AS MATERIALIZED (
-    SELECT s.team_id {_ELIGIBLE_TEAM}
+    SELECT s.team_id {_eligible_teams()}
     ORDER BY s.running / t.weight, s.last_served NULLS FIRST, s.team_id
     LIMIT 1
     FOR UPDATE OF s SKIP LOCKED
@@ -132,6 +141,13 @@ WITH beat AS (
     FROM beat WHERE changed
 )
 SELECT id, attempt, cancel_requested_at FROM beat
+""")
+
+NOTE = text("""
+INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id, data)
+SELECT seq, team_id, CAST(:event AS text), CAST(:attempt AS int), CAST(:actor_kind AS text),
+       CAST(:actor_id AS text), CAST(:data AS jsonb)
+FROM tasks WHERE id = :id
 """)
 
 REQUEST_CANCEL = text("""

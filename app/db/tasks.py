@@ -196,6 +196,15 @@ class Tasks:
         found = await self._connection.scalar(sql.ELIGIBLE, {"models": list(models), "kinds": list(kinds)})
         return bool(found)
 
+    async def waited_long_exists(
+        self, *, models: Sequence[str], kinds: Sequence[str], waited_s: float
+    ) -> bool:
+        """Whether some queued task of these models could have started `waited_s` ago, and still may."""
+        found = await self._connection.scalar(
+            sql.WAITED_LONG, {"models": list(models), "kinds": list(kinds), "waited_s": waited_s}
+        )
+        return bool(found)
+
     async def heartbeat(
         self, beats: Sequence[Beat], *, worker_id: UUID, lease_s: float
     ) -> dict[tuple[TaskId, int], bool]:
@@ -218,6 +227,22 @@ class Tasks:
             },
         )
         return {(TaskId(row.id), row.attempt): row.cancel_requested_at is not None for row in rows}
+
+    async def note(
+        self, task_id: TaskId, attempt: int, event: str, *, actor: Actor, data: Mapping[str, Any]
+    ) -> None:
+        """Add an event to the history of a task."""
+        await self._connection.execute(
+            sql.NOTE,
+            {
+                "id": task_id,
+                "attempt": attempt,
+                "event": event,
+                "actor_kind": actor.kind,
+                "actor_id": actor.id,
+                "data": _json(data),
+            },
+        )
 
     async def succeed(
         self,
