@@ -59,7 +59,8 @@ class Submit:
         try:
             position = await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
         except DatabaseUnavailableError:
-            raise  # the row may have been committed: inputs without one are left to the orphan sweep
+            self._uploads.discard_unless(lambda: self._is_stored(task.id), taken)
+            raise
         except Exception:
             await self._uploads.discard(taken)
             raise
@@ -99,6 +100,12 @@ class Submit:
             client=client,
             webhook_url=submission.webhook_url,
         )
+
+    async def _is_stored(self, task_id: TaskId) -> bool:
+        """Whether the row was committed; the gate makes it wait for a try that has not ended."""
+        async with self._database.transaction() as work:
+            await work.tasks.lock_queue_gate()
+            return await work.tasks.position_at_submit(task_id) is not None
 
     async def _store(self, task: NewTask) -> int:
         async with self._database.transaction() as work:

@@ -32,6 +32,7 @@ from app.storage.spool import Spool, open_spool, spool_copy
 log = logging.getLogger(__name__)
 
 RETRY_LIMIT_S = 3.0
+SETTLE_LIMIT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ class Uploads:
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
         self._known_installation: str | None = None
+        self._settling: set[asyncio.Task[None]] = set()
 
     async def take(
         self, team_id: TeamId, params: Mapping[str, Any], files: Mapping[Role, ReceivedFile]
@@ -116,6 +118,23 @@ class Uploads:
                 await self._store.delete(row["storage_key"])
             except ServiceError as error:
                 log.warning("upload left to the orphan sweep", extra={"reason": str(error)})
+
+    def discard_unless(self, is_stored: Callable[[], Awaitable[bool]], taken: Taken) -> None:
+        """Remove what was stored as soon as the database says that it has no such task; returns at once.
+
+        What is not settled when the process ends, or in SETTLE_LIMIT_S, is an orphan.
+        """
+        if taken.objects:
+            settling = asyncio.create_task(self._settle(is_stored, taken))
+            self._settling.add(settling)
+            settling.add_done_callback(self._settling.discard)
+
+    async def _settle(self, is_stored: Callable[[], Awaitable[bool]], taken: Taken) -> None:
+        try:
+            if not await retrying(is_stored, limit_s=SETTLE_LIMIT_S):
+                await self.discard(taken)
+        except ServiceError as error:
+            log.warning("upload left to the orphan sweep", extra={"reason": str(error)})
 
     async def _installation(self) -> str:
         if self._known_installation is None:
