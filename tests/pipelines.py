@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -71,3 +72,20 @@ def watched(pipeline: MusicPipeline) -> Iterator[list[Step]]:
         yield steps
     finally:
         hook.remove()
+
+
+@contextmanager
+def seen_by_the_transformer(pipeline: MusicPipeline) -> Iterator[list[dict[str, Any]]]:
+    """Note what the transformer gets in the end, behind all hooks."""
+    seen: list[dict[str, Any]] = []
+    forward = pipeline.transformer.forward
+
+    def noting(*args: Any, **given: Any) -> Any:
+        seen.append(given)
+        return forward(*args, **given)
+
+    pipeline.transformer.forward = noting
+    try:
+        yield seen
+    finally:
+        del pipeline.transformer.forward

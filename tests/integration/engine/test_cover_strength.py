@@ -1,9 +1,6 @@
 """T6: a cover follows its source for a share of the steps, and the texts alone for the rest."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -13,7 +10,7 @@ from inference.diffusion.pipeline import MusicPipeline
 from inference.diffusion.sampling import Sampling
 from inference.request import ItemSpec
 from tests.audio import a_clip_of, a_tone
-from tests.pipelines import GUIDED, UNGUIDED, denoise, difference_db, watched
+from tests.pipelines import GUIDED, UNGUIDED, denoise, difference_db, seen_by_the_transformer, watched
 
 pytestmark = pytest.mark.inference
 
@@ -24,23 +21,6 @@ ITEMS = (
     ItemSpec(prompt="calm piano", lyrics="la", seed=3),
     ItemSpec(prompt="loud rock with many guitars and a choir", lyrics="[verse]\nword after word", seed=4),
 )
-
-
-@contextmanager
-def seen_by_the_transformer(pipeline: MusicPipeline) -> Iterator[list[dict[str, Any]]]:
-    """Note what the transformer gets in the end, behind all hooks."""
-    seen: list[dict[str, Any]] = []
-    forward = pipeline.transformer.forward
-
-    def noting(*args: Any, **given: Any) -> Any:
-        seen.append(given)
-        return forward(*args, **given)
-
-    pipeline.transformer.forward = noting
-    try:
-        yield seen
-    finally:
-        del pipeline.transformer.forward
 
 
 def test_t6_full_strength_is_the_cover_and_none_is_text2music(pipeline: MusicPipeline) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from inference.audio.wave import Computed, level
 from inference.device import device_errors
 from inference.diffusion.batch import Batch
 from inference.diffusion.engine import StageClock, run_in_halves_if_needed
+from inference.diffusion.pipeline import MusicPipeline
 from inference.engine import Engine, make_engine
 from inference.errors import Cancelled, DeviceError, InvalidRequest, ModelNotAvailable, OutOfMemory
 from inference.models.record import hash_files
@@ -116,6 +118,21 @@ def test_the_record_tells_which_texts_were_cut(engine: Engine) -> None:
     items = (ITEMS[0], replace(ITEMS[1], lyrics="la " * 2100))
     (batch,) = compute(engine, replace(REQUEST, items=items, steps=1)).audit["batches"]
     assert batch["texts_cut"] == [[], ["lyrics"]]
+
+
+def test_decoding_without_tiles_is_passed_on_and_recorded(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    decode = MusicPipeline.decode
+
+    def noting(self: MusicPipeline, *args: Any, tiled: bool, **options: Any) -> torch.Tensor:
+        asked.append(tiled)
+        return decode(self, *args, tiled=tiled, **options)
+
+    monkeypatch.setattr(MusicPipeline, "decode", noting)
+    used = [compute(engine, replace(REQUEST, use_tiled_decode=wish)).effective for wish in (True, False)]
+    assert asked == [one["use_tiled_decode"] for one in used] == [True, False]
 
 
 def test_a_refused_request_leaves_the_engine_working(engine: Engine) -> None:

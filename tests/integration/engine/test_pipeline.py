@@ -121,15 +121,16 @@ def test_t8_the_documented_timesteps_make_eight_calls(turbo: MusicPipeline) -> N
 
 
 def test_t10_tiled_decoding_equals_full_decoding(turbo: MusicPipeline) -> None:
-    latents = torch.randn(1, 540, 8, generator=torch.Generator().manual_seed(3))
-    assert turbo.vae.use_tiling
-    tiled = turbo.decode(latents)
-    turbo.vae.disable_tiling()
+    latents = torch.randn(2, 540, 8, generator=torch.Generator().manual_seed(3))
+    lengths: list[int] = []
+    hook = turbo.vae.decoder.register_forward_pre_hook(lambda module, args: lengths.append(args[0].shape[-1]))
     try:
-        full = turbo.decode(latents)
+        tiled, full = turbo.decode(latents), turbo.decode(latents[:1], tiled=False)
     finally:
-        turbo.vae.enable_tiling()
-    assert float((tiled - full).abs().max()) <= 1e-5
+        hook.remove()
+    assert lengths == [448, 220, 448, 220, 540]
+    assert float((tiled[0] - full[0]).abs().max()) <= 1e-5
+    assert turbo.vae.use_tiling
 
 
 def test_t11_own_output_equals_that_of_the_library(turbo: MusicPipeline, models_dir: Path) -> None:

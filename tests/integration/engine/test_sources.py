@@ -14,7 +14,7 @@ from inference.engine import Engine
 from inference.errors import AudioUnreadable, Cancelled, InvalidRequest
 from inference.request import GenerationRequest, InputAudio, ItemSpec
 from tests.audio import a_clip_of, a_tone, an_input, write_audio
-from tests.pipelines import compute, denoise, difference_db
+from tests.pipelines import UNGUIDED, compute, denoise, difference_db, seen_by_the_transformer
 
 pytestmark = pytest.mark.inference
 
@@ -93,6 +93,23 @@ def test_source_reference_window_and_strength_reach_the_model(turbo: MusicPipeli
         assert difference_db(latents(turbo, ITEMS, replace(COVER, **change)), plain) > -100.0, change
     other_window = latents(turbo, ITEMS, replace(REPAINT, window=(0.0, 0.3)))
     assert difference_db(other_window, latents(turbo, ITEMS, REPAINT)) > -100.0
+
+
+@pytest.mark.parametrize("task_type", ["repaint", "lego"])
+@pytest.mark.parametrize(
+    ("window", "frames"), [((0.41, 0.9), range(10, 23)), ((1.16, 1.31), range(29, 33)), (None, range(33))]
+)
+def test_the_model_makes_every_frame_that_the_window_touches(
+    base: MusicPipeline, task_type: str, window: tuple[float, float] | None, frames: range
+) -> None:
+    with seen_by_the_transformer(base) as seen:
+        denoise(base, ITEMS[:1], UNGUIDED, replace(REPAINT, task_type=task_type, window=window))
+    made = seen[0]["context_latents"][0, :, 8]
+    assert made.tolist() == [1.0 if frame in frames else 0.0 for frame in range(33)]
+    # A repaint does not hear what it replaces, a new track does.
+    silence = base.condition_encoder.silence_latent[0, 0]
+    heard = seen[0]["context_latents"][0, frames[0], :8]
+    assert torch.equal(heard, silence) == (task_type == "repaint")
 
 
 def test_after_a_source_text2music_is_what_it_was(turbo: MusicPipeline) -> None:
