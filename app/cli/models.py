@@ -23,14 +23,17 @@ def list_() -> None:
 
 
 @models.command()
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1)
 @click.option(
     "--source", help="auto, huggingface, modelscope, or a folder.  [default: ACESTEP_DOWNLOAD_SOURCE]"
 )
 def download(names: Sequence[str], source: str | None) -> None:
-    """Bring the files of these models; an interrupted download goes on where it stopped."""
+    """Bring the files of these models (default: the configured ones).
+
+    An interrupted download goes on where it stopped.
+    """
     settings = settings_or_exit(download_source=source)
-    _become("download", "--source", settings.download_source, *names)
+    _become("download", "--source", settings.download_source, *(names or settings.models))
 
 
 @models.command()

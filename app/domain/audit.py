@@ -15,6 +15,8 @@ from app.domain.wire_json import rfc3339
 
 _STEPS = re.compile(r"step (\d+)/(\d+)")
 _LIBRARIES = ("python", "torch", "diffusers", "transformers", "vllm", "cuda")
+# How the model lay on its device; each decides about the last bits of the samples.
+_MACHINE = ("device", "dtype", "attention_backend", "offload", "compiled")
 _TRACE = "trace"
 
 
@@ -123,7 +125,7 @@ def _versions(audit: Mapping[str, Any]) -> dict[str, str | None]:
     return {
         "service": audit.get("service"),
         **{name: libraries.get(name) for name in _LIBRARIES},
-        "device": audit.get("device"),
+        **{name: audit.get(name) for name in _MACHINE},
     }
 
 

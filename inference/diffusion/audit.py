@@ -24,7 +24,7 @@ def describe(spec: ModelSpec, file_hashes: dict[str, str], placement: Placement)
         "device": f"{device} ({name})",
         "dtype": str(placement.dtype).removeprefix("torch."),
         "attention_backend": placement.attention,
-        "compiled": placement.compiled,
+        "compiled": "dynamic" if placement.compiled else "no",
         "offload": placement.offload,
         "threads": torch.get_num_threads(),
         "versions": library_versions(),

@@ -108,6 +108,7 @@ def test_the_audit_record_names_files_shapes_device_and_libraries(engine: Engine
     assert audit["files"] == hash_files(models_dir / MODEL)
     assert (audit["model"], audit["dtype"], audit["threads"]) == (MODEL, "float32", torch.get_num_threads())
     assert audit["device"].startswith("cpu")
+    assert (audit["attention_backend"], audit["offload"], audit["compiled"]) == ("native", "none", "no")
     assert audit["versions"]["torch"] == torch.__version__
     assert audit["batches"][0]["rows"] == 2
     assert audit["batches"][0]["latent_frames"] == 25
