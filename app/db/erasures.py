@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.search_models import LISTED
 from app.db.tasks import Actor
 
-# Rows first: nobody is sent to an object that is going. Copies of the content go too.
+# Rows first: nobody is sent to an object that is going. Deliveries of webhooks hold no content.
 _ERASE = text("""
 WITH erased AS (
     UPDATE tasks SET deleted_at = now(), progress_text = NULL, batch_key = NULL,
@@ -21,8 +21,6 @@ WITH erased AS (
     DELETE FROM task_terms USING erased WHERE task_seq = erased.seq
 ), words AS (
     DELETE FROM task_words USING erased WHERE task_seq = erased.seq
-), told AS (
-    UPDATE webhook_deliveries d SET body = d.body #- '{data,result}' FROM erased WHERE d.task_seq = erased.seq
 ), objects AS (
     UPDATE objects o SET deleted_at = now(), delete_reason = 'erased'
     FROM erased WHERE o.task_seq = erased.seq AND o.deleted_at IS NULL
