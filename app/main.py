@@ -19,6 +19,8 @@ from app.queue.doorbell import ArqDoorbell
 from app.services import Services
 from app.services.audio import Audio
 from app.services.cancel import Cancel
+from app.services.edit import Edit
+from app.services.erase import Erase
 from app.services.export import Export
 from app.services.history import History
 from app.services.keys import Keys
@@ -27,6 +29,7 @@ from app.services.models import Models
 from app.services.prompting import Prompting
 from app.services.query import Query
 from app.services.recovery import Recovery
+from app.services.repeat import Repeat
 from app.services.sealing import Sealing
 from app.services.stats import Stats
 from app.services.submit import Submit
@@ -85,29 +88,33 @@ def _services(
         lease_s=settings.lease_seconds,
     )
     keys = Keys(database)
-    return Services(
-        submit=Submit(
+    submit = Submit(
+        database,
+        doorbell,
+        Uploads(
             database,
-            doorbell,
-            Uploads(
-                database,
-                store,
-                spool_dir=spool_dir,
-                input_dirs=settings.input_folders,
-                kinds=models.input_kinds,
-                max_bytes=settings.max_upload_bytes,
-                max_seconds=settings.max_input_seconds,
-            ),
-            queue_limit=settings.queue_limit,
-            ageing_s=settings.priority_aging,
-            retention_days=settings.audio_retention_days,
+            store,
+            spool_dir=spool_dir,
+            input_dirs=settings.input_folders,
+            kinds=models.input_kinds,
+            max_bytes=settings.max_upload_bytes,
+            max_seconds=settings.max_input_seconds,
         ),
+        queue_limit=settings.queue_limit,
+        ageing_s=settings.priority_aging,
+        retention_days=settings.audio_retention_days,
+    )
+    return Services(
+        submit=submit,
         format_input=Prompting(
             database, doorbell, offered=models.language_models, timeout_s=settings.sync_timeout
         ),
         query=Query(database),
         record=History(database),
         cancel=Cancel(database, doorbell),
+        edit=Edit(database, ageing_s=settings.priority_aging),
+        erase=Erase(database, store),
+        repeat=Repeat(database, submit=submit, offers=models.offers),
         list_tasks=Lists(database, pepper=pepper),
         export=Export(database, max_rows=settings.export_max_rows),
         audio=Audio(database, store),

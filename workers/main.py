@@ -20,6 +20,7 @@ from app.services.deliver import Deliver
 from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
 from app.services.recovery import Recovery
+from app.services.retention import Retention
 from app.services.sealing import Sealing
 from app.settings import Settings
 from app.storage.choose import choose_store
@@ -84,6 +85,7 @@ class WorkerProcess:
             max_crashes=settings.max_attempts,
             lease_s=settings.lease_seconds,
             store=store,
+            retention=Retention(self._database, store, record_days=settings.record_retention_days),
         )
         self._deliveries = _deliveries(settings, self._database)
         generate = Generate(

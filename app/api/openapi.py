@@ -17,7 +17,7 @@ from app.domain.aliases import TOKEN_FIELD
 from app.domain.listed import TaskPage
 from app.domain.record import Record
 from app.domain.result import ClipItem, Entry, StateItem
-from app.services import CancelView
+from app.services import CancelView, ErasedView
 
 _REF = "#/components/schemas/{name}"
 _SHAPES = (
@@ -30,6 +30,7 @@ _SHAPES = (
     shapes.FormattedText,
     Record,
     CancelView,
+    ErasedView,
     TaskPage,
     endpoints.EndpointList,
     endpoints.DeliveryPage,
@@ -109,6 +110,9 @@ def _bodies(config: HttpConfig) -> dict[str, Any]:
         "ReleaseTaskFiles": parameter_schema.release_task_multipart(limits),
         "QueryResult": parameter_schema.query_result(config.max_query_ids, is_form=False),
         "QueryResultForm": parameter_schema.query_result(config.max_query_ids, is_form=True),
+        "RerunTask": parameter_schema.rerun(limits),
+        "TaskChanges": parameter_schema.task_changes(limits),
+        "OnlyToken": parameter_schema.only_token(),
         "RandomSample": parameter_schema.random_sample(is_form=False),
         "RandomSampleForm": parameter_schema.random_sample(is_form=True),
         "FormatInput": parameter_schema.format_input(limits, is_form=False),

@@ -89,6 +89,38 @@ def format_input(limits: Limits, *, is_form: bool) -> Schema:
     return _object(properties | {TOKEN_FIELD: _token(is_form=is_form)})
 
 
+def rerun(limits: Limits) -> Schema:
+    """Describe the body of a re-run: parameters by their canonical names only."""
+    overrides = _object({name: _field(known, limits, is_form=False) for name, known in BY_NAME.items()})
+    overrides |= {"additionalProperties": False, "description": "New values; null stands for the default."}
+    seeds = {
+        "type": "string",
+        "enum": ["same", "new"],
+        "default": "same",
+        "description": "Seeds of the clips.",
+    }
+    return _strict({"seeds": seeds, "overrides": overrides})
+
+
+def task_changes(limits: Limits) -> Schema:
+    """Describe the body of a change: at least one field."""
+    controls = _controls(limits, is_form=False)
+    hold: Schema = {"type": "boolean", "description": "Nothing of the task is removed; needs team:manage."}
+    priority = controls["priority"] | {"type": "integer"}
+    labels = controls["labels"] | {"type": "object", "description": "All labels, in place of the old ones."}
+    return _strict({"priority": priority, "labels": labels, "legal_hold": hold}) | {"minProperties": 1}
+
+
+def only_token() -> Schema:
+    """Describe the body of a route that takes nothing but perhaps a key."""
+    return _strict({})
+
+
+def _strict(properties: dict[str, Schema]) -> Schema:
+    token = {TOKEN_FIELD: _token(is_form=False)}
+    return _object(properties | token) | {"additionalProperties": False}
+
+
 def _under_all_names(parameter: Parameter, limits: Limits, *, is_form: bool) -> dict[str, Schema]:
     field = _field(parameter, limits, is_form=is_form)
     other = {key: value for key, value in field.items() if key != "default"}

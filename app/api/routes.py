@@ -24,7 +24,7 @@ from app.api.pages import docs, web
 from app.api.query_result import query_result
 from app.api.release_task import release_task
 from app.api.stats import stats
-from app.api.tasks import cancel, task
+from app.api.tasks import cancel, edit, erase, retry, run_again, task
 from app.api.webhooks import (
     add_webhook,
     change_webhook,
@@ -57,6 +57,10 @@ HANDLERS = (
     deliveries,
     redeliver,
     rotate_webhook_secret,
+    edit,
+    erase,
+    retry,
+    run_again,
 )
 PAGES = (openapi_json, docs, web)
 """Routes that the OpenAPI document does not describe; they need no key."""

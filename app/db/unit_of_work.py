@@ -6,6 +6,7 @@ from app.db.audit import Audit
 from app.db.deliveries import Deliveries
 from app.db.diagnosis import Diagnosis
 from app.db.edits import Edits
+from app.db.erasures import Erasures
 from app.db.history import History
 from app.db.keys import Keys
 from app.db.lists import Lists
@@ -40,3 +41,4 @@ class UnitOfWork:
         self.edits = Edits(connection)
         self.webhooks = Webhooks(connection)
         self.deliveries = Deliveries(connection)
+        self.erasures = Erasures(connection)

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any, NewType, assert_never
 from uuid import UUID
 
+from app.domain.inputs import TaskInput
+
 TaskId = NewType("TaskId", UUID)
 TeamId = NewType("TeamId", int)
 
@@ -82,6 +84,23 @@ class Adjustment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The task that a new one is made from, and what it takes over.
+
+    Attributes:
+        relation: `retry` or `rerun`.
+        inputs: stored audio; its paths are not among the parameters of the submission.
+        seeds, lm_seed: None = drawn anew.
+    """
+
+    task_id: TaskId
+    relation: str
+    inputs: Sequence[TaskInput]
+    seeds: Sequence[int] | None
+    lm_seed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A parsed `/release_task`: what was received and what will run.
 
@@ -97,6 +116,7 @@ class Submission:
     priority: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     webhook_url: str | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from app.domain.changes import Changes
 from app.domain.endpoints import Deleted, Delivery, DeliveryPage, Endpoint, EndpointList, TeamSecret
 from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish
@@ -14,6 +15,7 @@ from app.domain.inputs import ReceivedFile, Role
 from app.domain.listed import TaskPage
 from app.domain.offers import Offers
 from app.domain.record import Record
+from app.domain.rerun import Wish
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
 from app.domain.webhook import EndpointChange
 
@@ -83,6 +85,21 @@ class CancelView:
     cancel_requested: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedView:
+    """What the owner still sees of an erased task."""
+
+    id: str
+    state: str
+
+
+class Relation(StrEnum):
+    """How a new task came from an old one."""
+
+    RETRY = "retry"
+    RERUN = "rerun"
+
+
 class ExportForm(StrEnum):
     """How an export is written."""
 
@@ -123,6 +140,29 @@ class FormatInput(Protocol):
             LanguageModelUnavailableError: no live worker offers a language model.
             QueueFullError: too many wait.
             LanguageModelFailedError: the model failed, or the wait ended.
+        """
+
+
+class RepeatTask(Protocol):
+    """Makes a new task from an old one of a team, or of any for None."""
+
+    async def __call__(
+        self,
+        caller: Caller,
+        team_id: TeamId | None,
+        task_id: TaskId,
+        relation: Relation,
+        wish: Wish,
+        *,
+        request: Mapping[str, Any],
+        request_id: str,
+        client: Mapping[str, str] | None,
+    ) -> Accepted:
+        """Submit it.
+
+        Raises:
+            NotFoundError, ConflictError, ValidationError: what it is made from is not there, or not so.
+            QueueFullError: no room; nothing was stored.
         """
 
 
@@ -193,6 +233,7 @@ class Services:
         query: tasks of one team by id; unknown and foreign ids are absent.
         record: audit record of a team's task, or of any for None; raises NotFoundError.
         cancel: of a team's task, or of any for None; raises NotFoundError and ConflictError.
+        edit, erase: of a team's task, or of any for None; raise NotFoundError and ConflictError.
         export: a whole list, in portions; the first comes after every check.
         stats: of one team, or of all for None.
         offers: what can be asked for now; cheap.
@@ -206,6 +247,9 @@ class Services:
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]
     cancel: Callable[[Caller, TeamId | None, TaskId], Awaitable[CancelView]]
+    edit: Callable[[Caller, TeamId | None, TaskId, Changes], Awaitable[None]]
+    erase: Callable[[Caller, TeamId | None, TaskId], Awaitable[ErasedView]]
+    repeat: RepeatTask
     list_tasks: ListTasks
     export: Callable[[Caller, TeamId | None, Filters, ExportForm], AsyncIterator[bytes]]
     audio: AudioReader

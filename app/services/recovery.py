@@ -13,6 +13,7 @@ from app.db.tasks import Actor, Settled
 from app.domain.errors import ServiceError
 from app.domain.ports import Doorbell, ObjectStore, Ping
 from app.domain.task import TaskStatus
+from app.services.retention import Retention
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,14 @@ class Recovery:
         max_crashes: int,
         lease_s: float,
         store: ObjectStore | None = None,
+        retention: Retention | None = None,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._max_crashes = max_crashes
         self._lease_s = lease_s
         self._store = store
+        self._retention = retention
 
     async def run_forever(self, *, every_s: float = SWEEP_EVERY_S) -> None:
         """Sweep until cancelled; a service that is away is tried again at the next turn."""
@@ -57,6 +60,7 @@ class Recovery:
             try:
                 await self.sweep()
                 await self.expire_audio()
+                await self.erase_old()
                 if loop.time() >= correct_at:
                     correct_at = loop.time() + CORRECT_EVERY_S
                     await self.correct_counters()
@@ -127,6 +131,12 @@ class Recovery:
         if keys:
             log.info("removed expired audio", extra={"count": len(keys)})
         return len(keys)
+
+    async def erase_old(self) -> None:
+        """Remove the records whose retention is over, a portion at a time."""
+        if self._retention is not None:
+            await self._retention.erase_old_records()
+            await self._retention.forget_prompt_jobs()
 
     async def remove_orphans(self, *, older_than_s: float = ORPHAN_AGE_S) -> int:
         """Delete stored audio of this database that no row names; returns how much.

@@ -1,6 +1,7 @@
 """Accepts a task: seeds drawn once, queue limit and row in one transaction, bell after the commit."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from uuid import uuid4
 
@@ -55,6 +56,8 @@ class Submit:
             DatabaseUnavailableError: nothing is known to be stored.
         """
         taken = await self._uploads.take(caller.team_id, submission.params, files)
+        if submission.origin is not None:
+            taken = replace(taken, inputs=[*submission.origin.inputs, *taken.inputs])
         task = self._new_task(caller, submission, taken, request_id=request_id, client=client)
         try:
             position = await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
@@ -81,10 +84,16 @@ class Submit:
         drawn, lm_seed = seeds.draw(
             params["seed"], params["batch_size"], use_random=params["use_random_seed"]
         )
+        origin = submission.origin
+        if origin is not None:
+            drawn = drawn if origin.seeds is None else list(origin.seeds)
+            lm_seed = lm_seed if origin.lm_seed is None else origin.lm_seed
         return NewTask(
             id=TaskId(uuid4()),
             team_id=caller.team_id,
             api_key_id=caller.key_id,
+            parent_id=origin.task_id if origin else None,
+            parent_relation=origin.relation if origin else None,
             request_id=request_id,
             task_type=params["task_type"],
             priority=submission.priority,

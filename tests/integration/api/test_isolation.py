@@ -92,7 +92,10 @@ CASES = {
     ],
 }
 
-BODIES = {"POST /v1/teams/{team_id}/webhooks": {"json": {"url": "https://example.org/"}}}
+BODIES = {
+    "POST /v1/teams/{team_id}/webhooks": {"json": {"url": "https://example.org/"}},
+    "PATCH /v1/tasks/{task_id}": {"json": {"labels": {"a": "b"}}},
+}
 """What a request needs beside the id, to come so far that the id matters."""
 
 NO_IDS = {
@@ -132,7 +135,11 @@ def cases(verb: str, path: str) -> list[Case]:
 
 
 async def ask(world: World, tenant: Tenant, verb: str, path: str, case: Case, id_: str) -> httpx.Response:
-    request: dict[str, Any] = {"url": path, **BODIES.get(f"{verb} {path}", {}), **case.request(id_)}
+    request: dict[str, Any] = {
+        "url": path,
+        **BODIES.get(f"{verb} {path.removeprefix('/api')}", {}),
+        **case.request(id_),
+    }
     return await world.client.request(verb, headers=tenant.headers, **request)
 
 

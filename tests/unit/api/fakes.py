@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
+from app.domain.changes import Changes
 from app.domain.errors import LanguageModelUnavailableError, NotFoundError
 from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish, join
@@ -18,12 +19,15 @@ from app.domain.keys import key_digest
 from app.domain.listed import TaskPage
 from app.domain.offers import ModelOffer, Offers
 from app.domain.record import Record
+from app.domain.rerun import Wish
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
 from app.services import (
     CancelView,
+    ErasedView,
     ExportForm,
     HealthView,
     OfferedModel,
+    Relation,
     Services,
     StatsView,
     StoredAudio,
@@ -51,6 +55,8 @@ class FakeServices:
     audio_teams_asked: list[TeamId | None] = field(default_factory=list)
     teams_asked: list[TeamId | None] = field(default_factory=list)
     lists_asked: list[tuple[Filters, bool, int, str | None]] = field(default_factory=list)
+    changes_made: list[Changes] = field(default_factory=list)
+    repeated: list[tuple[Relation, Wish, Mapping[str, Any]]] = field(default_factory=list)
     exports_asked: list[tuple[Filters, ExportForm]] = field(default_factory=list)
     is_object_lost: bool = False
     queue_maxsize: int | None = 200
@@ -88,6 +94,9 @@ class FakeServices:
             query=self.query,
             record=self.record,
             cancel=self.cancel,
+            edit=self.edit,
+            erase=self.erase,
+            repeat=self.repeat,
             list_tasks=self.list_tasks,
             export=self.export,
             audio=self,
@@ -139,6 +148,30 @@ class FakeServices:
     async def cancel(self, caller: Caller, team_id: TeamId | None, task_id: TaskId) -> CancelView:
         self.teams_asked.append(team_id)
         return CancelView(id=str(task_id), state="running", cancel_requested=True)
+
+    async def edit(self, caller: Caller, team_id: TeamId | None, task_id: TaskId, changes: Changes) -> None:
+        self.teams_asked.append(team_id)
+        self.changes_made.append(changes)
+
+    async def erase(self, caller: Caller, team_id: TeamId | None, task_id: TaskId) -> ErasedView:
+        self.teams_asked.append(team_id)
+        return ErasedView(id=str(task_id), state="succeeded")
+
+    async def repeat(
+        self,
+        caller: Caller,
+        team_id: TeamId | None,
+        task_id: TaskId,
+        relation: Relation,
+        wish: Wish,
+        *,
+        request: Mapping[str, Any],
+        request_id: str,
+        client: Mapping[str, str] | None,
+    ) -> Accepted:
+        self.teams_asked.append(team_id)
+        self.repeated.append((relation, wish, request))
+        return Accepted(task_id=TaskId(uuid4()), queue_position=1)
 
     async def list_tasks(
         self, team_id: TeamId | None, filters: Filters, *, newest_first: bool, limit: int, cursor: str | None
