@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from inference.language_model.vocabulary import Vocabulary
-
 Capability = Literal["cfg", "seed", "grammar", "penalty"]
 
 OnTokens = Callable[[int, int], None]
@@ -94,11 +92,9 @@ class LMOutput:
 
 
 class LMBackend(Protocol):
-    """A loaded language model; all calls come from one thread."""
+    """The weights of one language model, ready to run; all calls come from one thread."""
 
     name: str
-    model: str
-    vocabulary: Vocabulary
     capabilities: frozenset[Capability]
 
     def generate(
@@ -111,9 +107,6 @@ class LMBackend(Protocol):
             LMOutputInvalid: a grammar cannot be followed.
             OutOfMemory, DeviceError: the run failed.
         """
-
-    def count_tokens(self, text: str) -> int:
-        """Return the length of a rendered prompt."""
 
     def warmup(self) -> None:
         """Do once what makes the first call slow."""

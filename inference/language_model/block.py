@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+from inference.language import Song
+
 LANGUAGES = (
     *("ar", "az", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hr"),
     *("ht", "hu", "id", "is", "it", "ja", "ko", "la", "lt", "ms", "ne", "nl", "no", "pa", "pl", "pt", "ro"),
@@ -44,6 +46,31 @@ class Block:
     def values(self) -> dict[str, int | str]:
         """Return what is there, in the order of the fields."""
         return {name: value for name in FIELDS if (value := getattr(self, name))}
+
+    def completed(self, other: "Block") -> "Block":
+        """Return this block, with the values of another where it has none."""
+        return Block(
+            bpm=self.bpm or other.bpm,
+            caption=self.caption or other.caption,
+            duration=self.duration or other.duration,
+            genres=self.genres or other.genres,
+            keyscale=self.keyscale or other.keyscale,
+            language=self.language or other.language,
+            timesignature=self.timesignature or other.timesignature,
+        )
+
+    def as_song(self, lyrics: str = "") -> Song:
+        """Return the same values beside lyrics."""
+        return Song(
+            lyrics=lyrics,
+            bpm=self.bpm,
+            caption=self.caption,
+            duration=self.duration,
+            genres=self.genres,
+            keyscale=self.keyscale,
+            language=self.language,
+            timesignature=self.timesignature,
+        )
 
 
 FIELDS = tuple(field.name for field in fields(Block))

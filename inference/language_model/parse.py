@@ -1,6 +1,7 @@
 """From the text of the model to values; by line, because captions hold colons, and never raising."""
 
 import re
+from collections.abc import Iterable
 
 from inference.language_model.block import (
     BPM_RANGE,
@@ -56,7 +57,7 @@ def codes(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in _CODE.findall(text))
 
 
-def code_text(codes: tuple[int, ...]) -> str:
+def code_text(codes: Iterable[int]) -> str:
     """Return codes in their text form."""
     return "".join(f"<|audio_code_{code}|>" for code in codes)
 

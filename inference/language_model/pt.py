@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LogitsProcessorList
+from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessorList
 from transformers.utils import logging as transformers_logging
 
 from inference.device import device_errors
@@ -22,8 +22,7 @@ from inference.language_model.backend import (
     ShouldCancel,
 )
 from inference.language_model.choose import ChooseTokens
-from inference.language_model.constraint import token_table
-from inference.language_model.vocabulary import read_vocabulary
+from inference.language_model.tokens import Tokens
 
 MAX_ROWS = 8
 """Requests in one batch; with guidance the model sees twice as many rows."""
@@ -40,33 +39,27 @@ class PtBackend:
     name = "pt"
     capabilities: frozenset[Capability] = frozenset({"cfg", "seed", "grammar", "penalty"})
 
-    def __init__(self, folder: Path, *, model: str, device: torch.device, offload: bool = False) -> None:
+    def __init__(self, folder: Path, tokens: Tokens, *, device: torch.device, offload: bool = False) -> None:
         """Load a model.
 
         Args:
             offload: keep the weights in main memory between calls.
 
         Raises:
-            ModelLoadError: the files are broken, or not those of a 5 Hz language model.
+            ModelLoadError: the files are broken.
+            OutOfMemory, DeviceError: the device cannot take the weights.
         """
-        self.model = model
+        self._tokens = tokens
         self._device = device
         self._offload = offload
         transformers_logging.disable_progress_bar()
         with device_errors():
-            self._tokenizer: Any = _read(AutoTokenizer, folder)
-            self._network: Any = _read(
-                AutoModelForCausalLM,
-                folder,
-                dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
-            )
+            self._network: Any = _read(folder, torch.bfloat16 if device.type == "cuda" else torch.float32)
             self._network.to("cpu" if offload else device).eval()
         # A model's own defaults (temperature, top-k) must not mix with those of a request.
         self._network.generation_config = GenerationConfig()
-        self.vocabulary = read_vocabulary(
-            self._tokenizer.get_vocab(), size=self._network.get_output_embeddings().weight.shape[0]
-        )
-        self._table = token_table(self._tokenizer, self.vocabulary)
+        if self._network.get_output_embeddings().weight.shape[0] != tokens.vocabulary.size:
+            raise ModelLoadError("the weights of the language model do not fit its configuration")
 
     def generate(
         self, requests: Sequence[LMRequest], on_tokens: OnTokens, should_cancel: ShouldCancel
@@ -90,10 +83,6 @@ class PtBackend:
             answers.update(zip(chunk, outputs, strict=True))
             before += sum(row.length for row in rows)
         return [answers[place] for place in range(len(requests))]
-
-    def count_tokens(self, text: str) -> int:
-        """Return the length of a rendered prompt."""
-        return len(self._tokenizer.encode(text, add_special_tokens=False))
 
     def warmup(self) -> None:
         """Make a few audio codes and a few tokens of text."""
@@ -136,7 +125,7 @@ class PtBackend:
             * config.head_dim
             * self._network.dtype.itemsize
         )
-        longest = max(self.count_tokens(request.prompt) + request.length for request in requests)
+        longest = max(len(self._tokens.encode(request.prompt)) + request.length for request in requests)
         row_bytes = token_bytes * longest * (2 if requests[0].is_guided else 1)
         free, _ = torch.cuda.mem_get_info(self._device)
         free += torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
@@ -164,12 +153,16 @@ class PtBackend:
     ) -> list[LMOutput]:
         """Generate one batch: the rows and, with guidance, their negative prompts behind them."""
         choose = ChooseTokens(
-            rows, self.vocabulary, self._table, on_tokens=on_tokens, should_cancel=should_cancel
+            rows,
+            self._tokens.vocabulary,
+            self._tokens.table,
+            on_tokens=on_tokens,
+            should_cancel=should_cancel,
         )
         prompts = [row.prompt for row in rows]
         if rows[0].is_guided:
             prompts += [row.negative or "" for row in rows]
-        batch = self._tokenizer(
+        batch = self._tokens.tokenizer(
             prompts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
         ).to(self._device)
         stops = rows[0].stop_token_ids
@@ -182,7 +175,7 @@ class PtBackend:
                     do_sample=False,
                     max_new_tokens=rows[0].length,
                     eos_token_id=list(stops) or None,
-                    pad_token_id=self.vocabulary.pad,
+                    pad_token_id=self._tokens.vocabulary.pad,
                 ),
             )
         answers = sequences[: len(rows), batch["input_ids"].shape[1] :].tolist()
@@ -201,13 +194,15 @@ class PtBackend:
 
     def _output(self, row: LMRequest, answer: Sequence[int]) -> LMOutput:
         if row.n_codes is not None:
-            codes = tuple(token - self.vocabulary.first_code for token in answer)
+            codes = tuple(token - self._tokens.vocabulary.first_code for token in answer)
             return LMOutput(token_ids=tuple(answer), text="", codes=codes, finish="stop")
         end = next((place for place, token in enumerate(answer) if token in row.stop_token_ids), None)
         tokens = answer if end is None else answer[: end + 1]
-        text = self._tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return LMOutput(
-            token_ids=tuple(tokens), text=text, codes=None, finish="length" if end is None else "stop"
+            token_ids=tuple(tokens),
+            text=self._tokens.decode(tokens),
+            codes=None,
+            finish="length" if end is None else "stop",
         )
 
     def _free_memory(self) -> None:
@@ -220,8 +215,8 @@ def _report(on_tokens: OnTokens, before: int, wanted: int, done: int, of_chunk: 
     on_tokens(before + done, wanted)
 
 
-def _read(kind: Any, folder: Path, **options: Any) -> Any:
+def _read(folder: Path, dtype: torch.dtype) -> Any:
     try:
-        return kind.from_pretrained(folder, local_files_only=True, **options)
+        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=dtype)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelLoadError("the files of the language model cannot be read") from error
+        raise ModelLoadError("the weights of the language model cannot be read") from error

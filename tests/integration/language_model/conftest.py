@@ -6,6 +6,7 @@ import torch
 
 from inference import tiny
 from inference.language_model.pt import PtBackend
+from inference.language_model.tokens import Tokens
 
 MODEL = "acestep-5Hz-lm-tiny-random"
 
@@ -17,7 +18,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pt(model_folder: Path) -> Iterator[PtBackend]:
-    backend = PtBackend(model_folder, model=MODEL, device=torch.device("cpu"))
+def tokens(model_folder: Path) -> Tokens:
+    return Tokens(model_folder)
+
+
+@pytest.fixture(scope="session")
+def pt(model_folder: Path, tokens: Tokens) -> Iterator[PtBackend]:
+    backend = PtBackend(model_folder, tokens, device=torch.device("cpu"))
     yield backend
     backend.close()

@@ -15,7 +15,9 @@ from inference.language_model.backend import LMBackend, LMOutput, LMRequest, Sam
 from inference.language_model.block import FIELDS, KEYSCALES, LANGUAGES, TIME_SIGNATURES
 from inference.language_model.grammar import block_grammar
 from inference.language_model.pt import PtBackend
-from tests.integration.language_model.conftest import MODEL
+from inference.language_model.tokens import Tokens
+from inference.language_model.vllm import VllmBackend
+from inference.language_model.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.inference
 
@@ -32,17 +34,23 @@ GREEDY = Sampling(temperature=0.0)
     params=[
         "pt",
         pytest.param("vllm", marks=pytest.mark.skipif(not CAN_RUN_VLLM, reason="needs vLLM and CUDA")),
+        pytest.param("pairing", marks=pytest.mark.skipif(not CAN_RUN_VLLM, reason="needs vLLM and CUDA")),
     ],
 )
-def backend(request: pytest.FixtureRequest, pt: PtBackend, model_folder: Path) -> Iterator[LMBackend]:
+def backend(
+    request: pytest.FixtureRequest, pt: PtBackend, model_folder: Path, tokens: Tokens
+) -> Iterator[LMBackend]:
     if request.param == "pt":
         yield pt
         return
-    from inference.language_model.vllm import VllmBackend
-
-    loaded = VllmBackend(model_folder, model=MODEL, device=torch.device("cuda"))
+    loaded = VllmBackend(model_folder, tokens, pairing=request.param == "pairing")
     yield loaded
     loaded.close()
+
+
+@pytest.fixture(scope="module")
+def vocabulary(tokens: Tokens) -> Vocabulary:
+    return tokens.vocabulary
 
 
 def run(backend: LMBackend, requests: Sequence[LMRequest]) -> list[LMOutput]:
@@ -62,8 +70,10 @@ def codes(seed: int, *, n: int = 50, sampling: Sampling = PLAIN, prompt: str = P
     )
 
 
-def text(backend: LMBackend, seed: int, grammar: str | None = None, *, max_tokens: int = 600) -> LMRequest:
-    stops = (backend.vocabulary.end_of_think, backend.vocabulary.end_of_turn)
+def text(
+    vocabulary: Vocabulary, seed: int, grammar: str | None = None, *, max_tokens: int = 600
+) -> LMRequest:
+    stops = (vocabulary.end_of_think, vocabulary.end_of_turn)
     return LMRequest(
         prompt=PROMPT, seed=seed, grammar=grammar, max_tokens=max_tokens, stop_token_ids=stops, sampling=PLAIN
     )
@@ -80,13 +90,15 @@ def random_forced(random: Random) -> dict[str, int | str]:
     return {name: value for name, value in values.items() if random.random() < 0.5}
 
 
-def test_a_hundred_random_blocks_are_valid_and_keep_what_was_forced(backend: LMBackend) -> None:
+def test_a_hundred_random_blocks_are_valid_and_keep_what_was_forced(
+    backend: LMBackend, vocabulary: Vocabulary
+) -> None:
     random = Random(3)
     # Genres are a hundred random letters from this model, so only the first rows have them.
     fields = [FIELDS if row < 8 else [name for name in FIELDS if name != "genres"] for row in range(100)]
     forced = [random_forced(random) for _ in fields]
     rows = [
-        text(backend, seed, block_grammar(names, values, backend.vocabulary, caption_max_tokens=12))
+        text(vocabulary, seed, block_grammar(names, values, vocabulary, caption_max_tokens=12))
         for seed, (names, values) in enumerate(zip(fields, forced, strict=True))
     ]
     for output, names, wanted in zip(run(backend, rows), fields, forced, strict=True):
@@ -97,11 +109,13 @@ def test_a_hundred_random_blocks_are_valid_and_keep_what_was_forced(backend: LMB
 
 
 @pytest.mark.parametrize(("duration_s", "n"), [(10.0, 50), (33.5, 167), (600.0, 3000)])
-def test_as_many_codes_as_asked_for(backend: LMBackend, duration_s: float, n: int) -> None:
+def test_as_many_codes_as_asked_for(
+    backend: LMBackend, vocabulary: Vocabulary, duration_s: float, n: int
+) -> None:
     (output,) = run(backend, [codes(1, n=int(duration_s * 5))])
     assert output.codes is not None
     assert len(output.codes) == len(output.token_ids) == n
-    assert all(0 <= code < backend.vocabulary.codes for code in output.codes)
+    assert all(0 <= code < vocabulary.codes for code in output.codes)
     assert (output.text, output.finish) == ("", "stop")
 
 
@@ -121,15 +135,15 @@ def test_a_seed_gives_the_same_alone_and_in_a_batch(backend: LMBackend, sampling
     assert len({first.codes, second.codes, third.codes}) == 3
 
 
-def test_rows_of_text_are_independent_too(backend: LMBackend) -> None:
-    grammar = block_grammar(FIELDS, {}, backend.vocabulary, caption_max_tokens=12)
-    rows = [text(backend, seed, grammar) for seed in (4, 5, 6)]
+def test_rows_of_text_are_independent_too(backend: LMBackend, vocabulary: Vocabulary) -> None:
+    grammar = block_grammar(FIELDS, {}, vocabulary, caption_max_tokens=12)
+    rows = [text(vocabulary, seed, grammar) for seed in (4, 5, 6)]
     assert run(backend, rows)[1:2] == run(backend, rows[1:2])
 
 
-def test_a_mixed_call_answers_in_order(backend: LMBackend) -> None:
-    grammar = block_grammar(("bpm",), {"bpm": 77}, backend.vocabulary)
-    outputs = run(backend, [codes(1, n=3), text(backend, 1, grammar), codes(2, n=4), codes(3, n=3)])
+def test_a_mixed_call_answers_in_order(backend: LMBackend, vocabulary: Vocabulary) -> None:
+    grammar = block_grammar(("bpm",), {"bpm": 77}, vocabulary)
+    outputs = run(backend, [codes(1, n=3), text(vocabulary, 1, grammar), codes(2, n=4), codes(3, n=3)])
     assert [output.codes and len(output.codes) for output in outputs] == [3, None, 4, 3]
     assert outputs[1].text == "<think>\nbpm: 77\n</think>"
 
@@ -140,8 +154,8 @@ def test_guidance_changes_the_result_and_scale_one_does_not(backend: LMBackend) 
     assert run(backend, [codes(1)]) == off != on
 
 
-def test_rows_that_end_at_different_steps_are_whole(backend: LMBackend) -> None:
-    rows = [text(backend, seed, max_tokens=400) for seed in range(6)]
+def test_rows_that_end_at_different_steps_are_whole(backend: LMBackend, vocabulary: Vocabulary) -> None:
+    rows = [text(vocabulary, seed, max_tokens=400) for seed in range(6)]
     together = run(backend, rows)
     assert len({len(output.token_ids) for output in together}) > 3
     assert together == [output for row in rows for output in run(backend, [row])]
@@ -151,8 +165,8 @@ def test_rows_that_end_at_different_steps_are_whole(backend: LMBackend) -> None:
         assert not set(output.token_ids[:-1]) & set(rows[0].stop_token_ids)
 
 
-def test_text_holds_no_audio_codes(backend: LMBackend) -> None:
-    outputs = run(backend, [text(backend, seed, max_tokens=200) for seed in range(4)])
+def test_text_holds_no_audio_codes(backend: LMBackend, vocabulary: Vocabulary) -> None:
+    outputs = run(backend, [text(vocabulary, seed, max_tokens=200) for seed in range(4)])
     assert not any(parse.codes(output.text) for output in outputs)
 
 

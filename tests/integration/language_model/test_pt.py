@@ -43,14 +43,17 @@ def guided(seed: int, sampling: Sampling, n: int = 50) -> LMRequest:
 
 def test_greedy_guidance_equals_that_of_transformers(pt: PtBackend) -> None:
     (ours,) = generate(pt, guided(0, Sampling(temperature=0.0, cfg_scale=2.5)))
-    encode = pt._tokenizer
-    first, last = pt.vocabulary.first_code, pt.vocabulary.first_code + pt.vocabulary.codes
+    encode = pt._tokens.tokenizer
+    first, last = (
+        pt._tokens.vocabulary.first_code,
+        pt._tokens.vocabulary.first_code + pt._tokens.vocabulary.codes,
+    )
     theirs = pt._network.generate(
         **encode(PROMPT, return_tensors="pt", add_special_tokens=False),
         negative_prompt_ids=encode(NEGATIVE, return_tensors="pt", add_special_tokens=False)["input_ids"],
         prefix_allowed_tokens_fn=lambda row, ids: list(range(first, last)),
         generation_config=GenerationConfig(
-            guidance_scale=2.5, max_new_tokens=50, do_sample=False, pad_token_id=pt.vocabulary.pad
+            guidance_scale=2.5, max_new_tokens=50, do_sample=False, pad_token_id=pt._tokens.vocabulary.pad
         ),
     )
     assert tuple(theirs[0, -50:].tolist()) == ours.token_ids
@@ -89,7 +92,7 @@ def test_too_little_memory_means_half_the_rows(pt: PtBackend, rows_seen: list[in
 
 
 def test_a_text_that_is_all_for_audio_codes_gets_none(pt: PtBackend) -> None:
-    vocabulary = pt.vocabulary
+    vocabulary = pt._tokens.vocabulary
     stops = (vocabulary.end_of_turn,)
     grammar = block_grammar(FIELDS, {}, vocabulary, caption_max_tokens=20)
     codes = set(range(vocabulary.first_code, vocabulary.first_code + vocabulary.audio_tokens))
@@ -98,7 +101,11 @@ def test_a_text_that_is_all_for_audio_codes_gets_none(pt: PtBackend) -> None:
             prompt="", seed=1, grammar=each, max_tokens=200, stop_token_ids=stops, sampling=Sampling(top_k=5)
         )
         choose = ChooseTokens(
-            [request], vocabulary, pt._table, on_tokens=lambda made, wanted: None, should_cancel=lambda: False
+            [request],
+            vocabulary,
+            pt._tokens.table,
+            on_tokens=lambda made, wanted: None,
+            should_cancel=lambda: False,
         )
         ids = torch.zeros((1, 0), dtype=torch.int64)
         for _ in range(60):
