@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from inference.audio.wave import Computed
 from inference.errors import ModelNotAvailable
+from inference.language import PromptRequest, PromptResult
 from inference.models import record, registry
 from inference.models.registry import ModelSpec
 from inference.request import EngineOptions, GenerationRequest, ModelInfo, OnProgress, ShouldCancel
@@ -32,30 +33,37 @@ class Engine(Protocol):
     ) -> Computed:
         """Generate the samples of one request; writing files is not its business."""
 
+    def format_prompt(self, request: PromptRequest, should_cancel: ShouldCancel) -> PromptResult:
+        """Improve a text with a language model.
+
+        Raises:
+            LMNotAvailable: this engine has none.
+        """
+
     def close(self) -> None:
         """Give the memory back; the engine is not used again."""
 
 
 def make_engine(name: str, options: EngineOptions) -> Engine:
-    """Build the engine of that dotted name (`package.module.Class`); an empty name is the diffusion engine.
+    """Build the engine of that dotted name (`package.module.Class`); an empty name is our own one.
 
     Imports only what was chosen. A named class takes the options as its only argument.
 
     Raises:
-        ModelNotAvailable: an offered model is unknown or no diffusion model, or its files are not on this
+        ModelNotAvailable: an offered model is unknown or of the other kind, or its files are not on this
             machine.
     """
     if name:
         module, _, attribute = name.rpartition(".")
         return cast(Engine, getattr(import_module(module), attribute)(options))
     models_dir = Path(options.models_dir)
-    for model in options.models:
-        # Before the seconds that importing torch takes.
-        if registry.require(model, models_dir).kind != "diffusion":
-            raise ModelNotAvailable(f"{model} is not a diffusion model")
-    from inference.diffusion.engine import DiffusionEngine
+    for kind, models in (("diffusion", options.models), ("language", options.language_models)):
+        for model in models:  # before the seconds that importing torch takes
+            if registry.require(model, models_dir).kind != kind:
+                raise ModelNotAvailable(f"{model} is not a {kind} model")
+    from inference.music import MusicEngine
 
-    return DiffusionEngine(options, locate=lambda model: locate(model, models_dir))
+    return MusicEngine(options, locate=lambda model: locate(model, models_dir))
 
 
 def locate(model: str, models_dir: Path) -> tuple[ModelSpec, Path]:
@@ -74,5 +82,8 @@ def locate(model: str, models_dir: Path) -> tuple[ModelSpec, Path]:
     if spec.is_built_here:
         from inference import tiny
 
-        tiny.build(folder, variant="turbo" if spec.family == "turbo" else "base")
+        if spec.kind == "language":
+            tiny.build_language_model(folder)
+        else:
+            tiny.build(folder, variant="turbo" if spec.family == "turbo" else "base")
     return spec, folder

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from inference.language import LanguageRecord, Planning, Song
+
 SAMPLE_RATE_HZ = 48_000
 CHANNELS = 2
 LATENT_RATE_HZ = 25
@@ -70,6 +72,7 @@ class GenerationRequest:
         cover_strength: share of the steps that follow source or codes.
         track_name: for lego and extract. track_classes: for complete.
         audio_format: `mp3`, `wav`, `flac`, `opus`.
+        planning: what the language model may do; None = nothing.
         scratch_dir: existing folder of this attempt; clips are written there.
     """
 
@@ -93,6 +96,7 @@ class GenerationRequest:
     track_classes: tuple[str, ...] = ()
     use_tiled_decode: bool = True
     audio_format: str = "mp3"
+    planning: Planning | None = None
     scratch_dir: str
 
 
@@ -123,11 +127,15 @@ class GenerationResult:
     Attributes:
         effective: parameters after the engine's own clamping.
         audit: model name, revision, file hashes, device, dtype, thread count, library versions, shapes.
+        song: texts and metadata of all clips, after the language model.
+        language: what the language model did.
         seconds: wall time per stage.
         peak_memory_bytes: None on CPU.
     """
 
     clips: tuple[GeneratedClip, ...]
+    song: Song = field(default_factory=Song)
+    language: LanguageRecord = field(default_factory=LanguageRecord)
     effective: dict[str, Any] = field(default_factory=dict)
     audit: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -160,6 +168,10 @@ class EngineOptions:
         offload: keep only the component that computes on the accelerator; None = where its memory is small.
         offload_transformer: keep the transformer off the accelerator between requests.
         compile_model: compile the transformer's blocks.
+        language_models: registry names of the language models it offers, the default one first.
+        lm_device: as `device`; "" = the same.
+        lm_offload: keep a language model in main memory between jobs.
+        max_duration_s: longest song that a language model may plan.
     """
 
     models: tuple[str, ...]
@@ -173,9 +185,13 @@ class EngineOptions:
     offload: bool | None = None
     offload_transformer: bool = False
     compile_model: bool = False
+    language_models: tuple[str, ...] = ()
+    lm_device: str = ""
+    lm_offload: bool = False
+    max_duration_s: int = 600
 
 
 OnProgress = Callable[[str, int, int], None]
-"""Called with (stage, done, total); stages: loading, encoding, diffusing, decoding, saving."""
+"""Called with (stage, done, total); stages: loading, lm, encoding, diffusing, decoding, saving."""
 
 ShouldCancel = Callable[[], bool]

@@ -12,12 +12,14 @@ Its clips are real: one tone for each seed.
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from inference.audio.wave import Computed, level
 from inference.errors import Cancelled, DeviceError, NumericalError, OutOfMemory
+from inference.language import LanguageRecord, PromptRequest, PromptResult
 from inference.request import (
     SAMPLE_RATE_HZ,
     EngineOptions,
@@ -74,6 +76,18 @@ class StubEngine:
             effective={"steps": steps, "seeds": [item.seed for item in request.items]},
             audit={"model": request.model, "engine": "stub"},
             seconds={"diffusing": sleep_s},
+        )
+
+    def format_prompt(self, request: PromptRequest, should_cancel: ShouldCancel) -> PromptResult:
+        """Shout the caption; the words of the module work here too."""
+        values = dict(word.split("=", 1) for word in request.song.caption.split() if "=" in word)
+        time.sleep(float(values.get("sleep", 0.0)))
+        self._misbehave(request.song.caption.split(), request.options.seed)
+        if should_cancel():
+            raise Cancelled("cancelled")
+        return PromptResult(
+            song=replace(request.song, caption=request.song.caption.upper()),
+            record=LanguageRecord(model=request.options.model, backend_used="stub"),
         )
 
     def _misbehave(self, words: list[str], seed: int) -> None:
