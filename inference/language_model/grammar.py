@@ -17,7 +17,7 @@ from inference.language_model.block import (
 )
 from inference.language_model.vocabulary import Vocabulary
 
-CAPTION_MAX_TOKENS = 512
+FREE_MAX_TOKENS = 512
 
 _CAPTION_MAX_LINES = 12
 _NEWLINE = "\n"
@@ -33,13 +33,14 @@ def block_grammar(
     vocabulary: Vocabulary,
     *,
     max_duration_s: int = DURATION_RANGE_S[1],
-    caption_max_tokens: int = CAPTION_MAX_TOKENS,
+    free_max_tokens: int = FREE_MAX_TOKENS,
 ) -> str:
     """Return the grammar of a block with these fields.
 
     Args:
         fields: names of `block.FIELDS`, in that order.
         forced: values that the model has to write, each in its domain.
+        free_max_tokens: of a caption, and of genres.
     """
     rules = {
         "bpm": f"/{whole_numbers(*BPM_RANGE)}/",
@@ -52,7 +53,7 @@ def block_grammar(
     }
     body = [_field(name, forced.get(name)) for name in fields]
     start = [f"<[{vocabulary.think}]>", *body, _literal(_NEWLINE), f"<[{vocabulary.end_of_think}]>"]
-    limit = {"caption": f"[max_tokens={caption_max_tokens}]"}
+    limit = dict.fromkeys(("caption", "genres"), f"[max_tokens={free_max_tokens}]")
     free = [f"{name}{limit.get(name, '')}: {rules[name]}" for name in fields if name not in forced]
     return "\n".join([f"start: {' '.join(start)}", *free, ""])
 

@@ -10,7 +10,7 @@ from inference.language import LanguageOptions, Phase
 from inference.language_model import parse, prompts
 from inference.language_model.backend import LMBackend, LMOutput, LMRequest, OnTokens, Sampling, ShouldCancel
 from inference.language_model.block import DURATION_RANGE_S, FIELDS, Block
-from inference.language_model.grammar import CAPTION_MAX_TOKENS, block_grammar
+from inference.language_model.grammar import FREE_MAX_TOKENS, block_grammar
 from inference.language_model.model import LanguageModel
 
 log = logging.getLogger(__name__)
@@ -23,15 +23,21 @@ _SEEDS = 2**32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budgets:
-    """Most tokens of an answer's parts; `model_tokens` holds prompt and answer together."""
+    """Most tokens of an answer's parts.
+
+    Attributes:
+        block_tokens: a think block; `free_tokens` its caption, and its genres.
+        text_tokens: what follows the block.
+        model_tokens: prompt and answer together.
+    """
 
     block_tokens: int = 1200
     text_tokens: int = 3000
-    caption_tokens: int = CAPTION_MAX_TOKENS
+    free_tokens: int = FREE_MAX_TOKENS
     model_tokens: int = 5120
 
 
-SHORT_BUDGETS = Budgets(text_tokens=120, caption_tokens=24)
+SHORT_BUDGETS = Budgets(text_tokens=64, free_tokens=24)
 """For random weights, which never end a text by themselves."""
 
 
@@ -159,7 +165,7 @@ class Steps:
                 forced,
                 vocabulary,
                 max_duration_s=self._max_duration_s,
-                caption_max_tokens=self._budgets.caption_tokens,
+                free_max_tokens=self._budgets.free_tokens,
             )
             request = replace(request, grammar=grammar)
             if self._options.debug:

@@ -94,7 +94,7 @@ def test_too_little_memory_means_half_the_rows(pt: PtBackend, rows_seen: list[in
 def test_a_text_that_is_all_for_audio_codes_gets_none(pt: PtBackend) -> None:
     vocabulary = pt._tokens.vocabulary
     stops = (vocabulary.end_of_turn,)
-    grammar = block_grammar(FIELDS, {}, vocabulary, caption_max_tokens=20)
+    grammar = block_grammar(FIELDS, {}, vocabulary, free_max_tokens=20)
     codes = set(range(vocabulary.first_code, vocabulary.first_code + vocabulary.audio_tokens))
     for each in (None, grammar):
         request = LMRequest(

@@ -61,7 +61,7 @@ def test_text_is_a_grammar_without_codes_up_to_a_stop(table: LLTokenizer, tokens
 
 def test_a_block_holds_no_marks_and_no_codes_in_vllms_reading_too(table: LLTokenizer, tokens: Tokens) -> None:
     vocabulary = tokens.vocabulary
-    taken = walk(table, block_grammar(FIELDS, {"bpm": 90}, vocabulary, caption_max_tokens=60))
+    taken = walk(table, block_grammar(FIELDS, {"bpm": 90}, vocabulary, free_max_tokens=60))
     added = set(tokens.tokenizer.added_tokens_decoder)
     assert (taken[0], taken[-1]) == (vocabulary.think, vocabulary.end_of_think)
     assert not added & set(taken[1:-1])
