@@ -24,6 +24,7 @@ from app.api.pages import docs, web
 from app.api.query_result import query_result
 from app.api.release_task import release_task
 from app.api.stats import stats
+from app.api.stream import task_stream, team_stream
 from app.api.tasks import cancel, task
 from app.api.webhooks import (
     add_webhook,
@@ -50,6 +51,8 @@ HANDLERS = (
     export,
     task,
     cancel,
+    task_stream,
+    team_stream,
     webhooks,
     add_webhook,
     change_webhook,

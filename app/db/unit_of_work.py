@@ -6,6 +6,7 @@ from app.db.audit import Audit
 from app.db.deliveries import Deliveries
 from app.db.diagnosis import Diagnosis
 from app.db.edits import Edits
+from app.db.events import Events
 from app.db.history import History
 from app.db.keys import Keys
 from app.db.lists import Lists
@@ -38,5 +39,6 @@ class UnitOfWork:
         self.diagnosis = Diagnosis(connection)
         self.lists = Lists(connection)
         self.edits = Edits(connection)
+        self.events = Events(connection)
         self.webhooks = Webhooks(connection)
         self.deliveries = Deliveries(connection)

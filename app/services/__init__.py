@@ -14,6 +14,7 @@ from app.domain.inputs import ReceivedFile, Role
 from app.domain.listed import TaskPage
 from app.domain.offers import Offers
 from app.domain.record import Record
+from app.domain.stream import Told
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
 from app.domain.webhook import EndpointChange
 
@@ -153,6 +154,27 @@ class AudioReader(Protocol):
         """Stream bytes `start` to `end`, end exclusive."""
 
 
+class Streams(Protocol):
+    """Follows tasks; None among what is told says that nothing happened for a while."""
+
+    @property
+    def count(self) -> int:
+        """How many streams are open."""
+
+    def end(self) -> None:
+        """Close all streams: the process stops."""
+
+    def task(
+        self, caller: Caller, team_id: TeamId | None, task_id: TaskId, *, after: int | None
+    ) -> AsyncIterator[Told | None]:
+        """Follow a task of a team, or of any for None; raises NotFoundError and TooManyStreamsError."""
+
+    def team(
+        self, caller: Caller, team_id: TeamId | None, *, after: int | None
+    ) -> AsyncIterator[Told | None]:
+        """Follow a team, or all for None; raises TooManyStreamsError."""
+
+
 class Webhooks(Protocol):
     """Manages the webhooks of a team, `me` or a public id; foreign is unknown, but to an admin.
 
@@ -215,4 +237,5 @@ class Services:
     health: Callable[[], Awaitable[HealthView]]
     caller_by_key: Callable[[bytes], Awaitable[Caller | None]]
     has_keys: Callable[[], Awaitable[bool]]
+    streams: Streams
     webhooks: Webhooks

@@ -27,6 +27,7 @@ from app.services import (
     Services,
     StatsView,
     StoredAudio,
+    Streams,
     Webhooks,
 )
 
@@ -56,9 +57,14 @@ class FakeServices:
     queue_maxsize: int | None = 200
     written: Mapping[str, Any] | None = None
     models_offered: Sequence[OfferedModel] = ()
+    streams: object = None
+    key_failures: list[Exception] = field(default_factory=list)
 
     def add_key(self, key: str, *, team: TeamId = TEAM, scopes: frozenset[str]) -> None:
         self.keys[key_digest(key.encode(), PEPPER)] = Caller(team_id=team, key_id=1, scopes=scopes)
+
+    def revoke(self, key: str) -> None:
+        self.keys.pop(key_digest(key.encode(), PEPPER), None)
 
     def add_task(self, team: TeamId = TEAM, status: TaskStatus = TaskStatus.QUEUED) -> UUID:
         task_id = TaskId(uuid4())
@@ -97,6 +103,7 @@ class FakeServices:
             health=self.health,
             caller_by_key=self.caller_by_key,
             has_keys=self.has_keys,
+            streams=cast(Streams, self.streams),
             webhooks=cast(Webhooks, None),
         )
 
@@ -209,6 +216,8 @@ class FakeServices:
         )
 
     async def caller_by_key(self, digest: bytes) -> Caller | None:
+        if self.key_failures:
+            raise self.key_failures.pop(0)
         return self.keys.get(digest)
 
     async def has_keys(self) -> bool:
