@@ -11,6 +11,7 @@ from uuid import uuid4
 from litestar import Litestar
 
 from app.api.config import HttpConfig
+from app.api.counted import Counted
 from app.api.routes import create_app
 from app.db.engine import Database
 from app.domain.addresses import parse_networks
@@ -25,6 +26,7 @@ from app.services.feed import Feed
 from app.services.history import History
 from app.services.keys import Keys
 from app.services.lists import Lists
+from app.services.metrics import Metrics
 from app.services.models import Models
 from app.services.prompting import Prompting
 from app.services.query import Query
@@ -47,7 +49,9 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         DatabaseUnavailableError: the database does not answer.
     """
     database = Database(database_url, application_name="acestep-api")
-    doorbell = ArqDoorbell(redis_url)
+    shared = settings.prometheus_multiproc_dir
+    counted = Counted(shared_dir=Path(shared) if shared else None)
+    doorbell = ArqDoorbell(redis_url, on_failure=counted.ring_failed)
     async with database.autocommit() as work:
         default_team = await work.keys.default_team()
     spool_dir = settings.tmpdir / "uploads" / f"{os.getpid()}-{uuid4().hex}"
@@ -70,9 +74,11 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         env=settings.env,
         release=version("acestep-service"),
         record_client=settings.record_client,
+        metrics_networks=parse_networks(settings.metrics_allow_networks),
     )
     recovery = Recovery(database, doorbell, max_crashes=settings.max_attempts, lease_s=settings.lease_seconds)
-    return create_app(services, config, lifespan=[_lifespan(database, doorbell, recovery, feed, redis_url)])
+    lifespan = _lifespan(database, doorbell, recovery, feed, redis_url)
+    return create_app(services, config, lifespan=[lifespan], counted=counted)
 
 
 def _services(
@@ -132,6 +138,7 @@ def _services(
         health=models.health,
         caller_by_key=keys.caller,
         has_keys=keys.has_keys,
+        metrics=Metrics(database, window=settings.avg_window, lease_s=settings.lease_seconds),
         streams=Streams(database, feed, most_per_key=settings.sse_max_per_key),
         webhooks=Webhooks(
             database,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -47,8 +47,9 @@ def redis_settings(url: str) -> RedisSettings:
 class ArqDoorbell:
     """Coalesces rings: the first leaves at once, those that come while it is on its way share the next."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, on_failure: Callable[[], None] = lambda: None) -> None:
         self._settings = redis_settings(redis_url)
+        self._on_failure = on_failure
         self._waiting: dict[Ping, None] = {}
         self._nudged: dict[UUID, None] = {}
         self._changed = False
@@ -99,13 +100,17 @@ class ArqDoorbell:
             async with asyncio.timeout(SEND_LIMIT_S):
                 await self._send(pings[:MOST_PINGS], workers)
         except (RedisError, OSError, TimeoutError) as error:
-            self.failures += 1
+            self._failed()
             log.warning("ring failed", extra={"tasks": len(pings), "reason": type(error).__name__})
             await self._disconnect()
         except Exception:
-            self.failures += 1
+            self._failed()
             log.exception("ring failed")
             await self._disconnect()
+
+    def _failed(self) -> None:
+        self.failures += 1
+        self._on_failure()
 
     async def _send(self, pings: Sequence[Ping], workers: Sequence[UUID]) -> None:
         if self._pool is None:

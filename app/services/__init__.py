@@ -12,6 +12,7 @@ from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.listed import TaskPage
+from app.domain.numbers import Numbers
 from app.domain.offers import Offers
 from app.domain.record import Record
 from app.domain.stream import Told
@@ -157,10 +158,6 @@ class AudioReader(Protocol):
 class Streams(Protocol):
     """Follows tasks; None among what is told says that nothing happened for a while."""
 
-    @property
-    def count(self) -> int:
-        """How many streams are open."""
-
     def end(self) -> None:
         """Close all streams: the process stops."""
 
@@ -221,6 +218,7 @@ class Services:
         health: raises DatabaseUnavailableError.
         caller_by_key: who a key digest belongs to, None for unknown, expired and revoked ones.
         has_keys: whether a key was ever created; cheap.
+        metrics: numbers of the whole service; raises DatabaseUnavailableError.
     """
 
     submit: Submit
@@ -237,5 +235,6 @@ class Services:
     health: Callable[[], Awaitable[HealthView]]
     caller_by_key: Callable[[bytes], Awaitable[Caller | None]]
     has_keys: Callable[[], Awaitable[bool]]
+    metrics: Callable[[], Awaitable[Numbers]]
     streams: Streams
     webhooks: Webhooks

@@ -100,6 +100,7 @@ NO_IDS = {
     "GET /v1/models",
     "GET /v1/model_inventory",
     "GET /v1/stats",
+    "GET /metrics",
     "GET /health",
     "GET /openapi.json",
     "GET /docs",

@@ -16,6 +16,7 @@ from app.domain.format_input import FormattedInput, FormatWish, join
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import key_digest
 from app.domain.listed import TaskPage
+from app.domain.numbers import Numbers, TeamNumbers, WorkerNumbers
 from app.domain.offers import ModelOffer, Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
@@ -103,6 +104,7 @@ class FakeServices:
             health=self.health,
             caller_by_key=self.caller_by_key,
             has_keys=self.has_keys,
+            metrics=self.metrics,
             streams=cast(Streams, self.streams),
             webhooks=cast(Webhooks, None),
         )
@@ -213,6 +215,21 @@ class FakeServices:
             llm_initialized=False,
             loaded_model="acestep-v15-turbo",
             loaded_lm_model=None,
+        )
+
+    async def metrics(self) -> Numbers:
+        self._reach_database()
+        return Numbers(
+            teams=[
+                TeamNumbers(
+                    name='team "a"', waiting=5, oldest_s=7.5, running=1, succeeded=90, failed=3, cancelled=1
+                )
+            ],
+            workers=[WorkerNumbers(id=UUID(int=1), state="ready", slots=2, doorbell_failures=4)],
+            stages={"diffusing": (1.5, 3.0)},
+            leases_lost=6,
+            deliveries_waiting=8,
+            deliveries_oldest_s=9.5,
         )
 
     async def caller_by_key(self, digest: bytes) -> Caller | None:
