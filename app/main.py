@@ -11,20 +11,24 @@ from uuid import uuid4
 from litestar import Litestar
 
 from app.api.config import HttpConfig
+from app.api.counted import Counted
 from app.api.routes import create_app
 from app.db.engine import Database
 from app.domain.addresses import parse_networks
 from app.domain.offers import Limits
-from app.queue.doorbell import ArqDoorbell
+from app.queue.doorbell import CHANGE_CHANNEL, ArqDoorbell
+from app.queue.listening import hear, keep_listening
 from app.services import Services
 from app.services.audio import Audio
 from app.services.cancel import Cancel
 from app.services.edit import Edit
 from app.services.erase import Erase
 from app.services.export import Export
+from app.services.feed import Feed
 from app.services.history import History
 from app.services.keys import Keys
 from app.services.lists import Lists
+from app.services.metrics import Metrics
 from app.services.models import Models
 from app.services.prompting import Prompting
 from app.services.query import Query
@@ -32,6 +36,7 @@ from app.services.recovery import Recovery
 from app.services.repeat import Repeat
 from app.services.sealing import Sealing
 from app.services.stats import Stats
+from app.services.stream import Streams
 from app.services.submit import Submit
 from app.services.uploads import Uploads
 from app.services.webhooks import Webhooks
@@ -47,12 +52,15 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         DatabaseUnavailableError: the database does not answer.
     """
     database = Database(database_url, application_name="acestep-api")
-    doorbell = ArqDoorbell(redis_url)
+    shared = settings.prometheus_multiproc_dir
+    counted = Counted(shared_dir=Path(shared) if shared else None)
+    doorbell = ArqDoorbell(redis_url, on_failure=counted.ring_failed)
     async with database.autocommit() as work:
         default_team = await work.keys.default_team()
     spool_dir = settings.tmpdir / "uploads" / f"{os.getpid()}-{uuid4().hex}"
     await asyncio.to_thread(make_scratch, spool_dir)
-    services = _services(settings, database, doorbell, spool_dir, pepper)
+    feed = Feed(database)
+    services = _services(settings, database, doorbell, spool_dir, pepper, feed)
     config = HttpConfig(
         bootstrap_key=settings.api_key.get_secret_value() or None,
         key_pepper=pepper,
@@ -69,13 +77,20 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         env=settings.env,
         release=version("acestep-service"),
         record_client=settings.record_client,
+        metrics_networks=parse_networks(settings.metrics_allow_networks),
     )
     recovery = Recovery(database, doorbell, max_crashes=settings.max_attempts, lease_s=settings.lease_seconds)
-    return create_app(services, config, lifespan=[_lifespan(database, doorbell, recovery)])
+    lifespan = _lifespan(database, doorbell, recovery, feed, redis_url)
+    return create_app(services, config, lifespan=[lifespan], counted=counted)
 
 
 def _services(
-    settings: Settings, database: Database, doorbell: ArqDoorbell, spool_dir: Path, pepper: bytes
+    settings: Settings,
+    database: Database,
+    doorbell: ArqDoorbell,
+    spool_dir: Path,
+    pepper: bytes,
+    feed: Feed,
 ) -> Services:
     store = choose_store(**settings.store)
     models = Models(
@@ -130,6 +145,8 @@ def _services(
         health=models.health,
         caller_by_key=keys.caller,
         has_keys=keys.has_keys,
+        metrics=Metrics(database, window=settings.avg_window, lease_s=settings.lease_seconds),
+        streams=Streams(database, feed, most_per_key=settings.sse_max_per_key),
         webhooks=Webhooks(
             database,
             Sealing(pepper),
@@ -151,17 +168,25 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _lifespan(
-    database: Database, doorbell: ArqDoorbell, recovery: Recovery
+    database: Database, doorbell: ArqDoorbell, recovery: Recovery, feed: Feed, redis_url: str
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    async def hear_changes() -> None:
+        await hear(redis_url, CHANGE_CHANNEL, lambda _: feed.look_soon())
+
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         await doorbell.start()
-        sweeping = asyncio.create_task(recovery.run_forever(), name="sweeper")
+        background = [
+            asyncio.create_task(recovery.run_forever(), name="sweeper"),
+            asyncio.create_task(feed.run_forever(), name="feed"),
+            asyncio.create_task(keep_listening(hear_changes, what="changes"), name="changes"),
+        ]
         try:
             yield
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             await doorbell.close()
             await database.close()
 

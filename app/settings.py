@@ -161,6 +161,8 @@ class Settings(BaseSettings):
     )
     engine: str = Field("", validation_alias="ACESTEP_ENGINE")
 
+    prometheus_multiproc_dir: str = Field("", validation_alias="PROMETHEUS_MULTIPROC_DIR")
+
     @field_validator("data_dir", "tmpdir", "triton_cache_dir", "torchinductor_cache_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

@@ -62,6 +62,7 @@ class WorkerProcess:
             slots=settings.queue_workers,
             device=settings.device,
             describe=self._describe,
+            doorbell_failures=lambda: self._doorbell.failures,
         )
         lifecycle = Lifecycle(
             self._database,

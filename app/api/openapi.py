@@ -17,6 +17,7 @@ from app.domain.aliases import TOKEN_FIELD
 from app.domain.listed import TaskPage
 from app.domain.record import Record
 from app.domain.result import ClipItem, Entry, StateItem
+from app.domain.stream import TaskNews
 from app.services import CancelView, ErasedView
 
 _REF = "#/components/schemas/{name}"
@@ -36,6 +37,7 @@ _SHAPES = (
     endpoints.DeliveryPage,
     endpoints.Deleted,
     endpoints.TeamSecret,
+    TaskNews,
     Entry,
     ClipItem,
     StateItem,
@@ -87,6 +89,7 @@ def _schemas(config: HttpConfig) -> dict[str, Any]:
     shaped: dict[str, Any] = msgspec.json.schema_components(_SHAPES, ref_template=_REF)[1]
     for schema in shaped.values():
         schema["required"] = list(schema.get("properties", ()))  # every key is always sent
+    shaped["TaskNews"]["required"].remove("team_id")
     shaped["Entry"]["properties"]["result"] = _RESULT_TEXT
     return shaped | _fields() | _bodies(config)
 

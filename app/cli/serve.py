@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -115,6 +116,7 @@ def _environment(settings: Settings, stack: EmbeddedStack) -> dict[str, str]:
     pepper = settings.key_pepper.get_secret_value() or stack.secrets.pepper
     return {
         **os.environ,
+        **_counting_together(settings),
         "DATABASE_URL": stack.database_url,
         "REDIS_URL": stack.redis_url,
         "ACESTEP_KEY_PEPPER": pepper,
@@ -131,6 +133,16 @@ def _environment(settings: Settings, stack: EmbeddedStack) -> dict[str, str]:
         "TRITON_CACHE_DIR": str(settings.triton_cache_dir),
         "TORCHINDUCTOR_CACHE_DIR": str(settings.torchinductor_cache_dir),
     }
+
+
+def _counting_together(settings: Settings) -> dict[str, str]:
+    """Let several API processes, of which each scrape of `/metrics` meets one, count in one empty folder."""
+    if settings.api_workers == 1 or settings.prometheus_multiproc_dir:
+        return {}
+    folder = settings.tmpdir / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
 
 def _api(settings: Settings, environment: Mapping[str, str], number: int) -> Program:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
 
 import click
 import uvicorn
@@ -103,7 +104,19 @@ async def _serve(settings: Settings) -> None:
         timeout_graceful_shutdown=10,
     )
     with listen(settings.api_host, settings.api_port, shared=settings.api_workers > 1) as listening:
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await _Server(config, on_stop=app.state["context"].services.streams.end).serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Ends open streams when it is told to stop: they would hold the process until its grace is over."""
+
+    def __init__(self, config: uvicorn.Config, *, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -7,9 +7,11 @@ from app.db.deliveries import Deliveries
 from app.db.diagnosis import Diagnosis
 from app.db.edits import Edits
 from app.db.erasures import Erasures
+from app.db.events import Events
 from app.db.history import History
 from app.db.keys import Keys
 from app.db.lists import Lists
+from app.db.metrics import Metrics
 from app.db.objects import Objects
 from app.db.prompts import Prompts
 from app.db.stats import Stats
@@ -39,6 +41,8 @@ class UnitOfWork:
         self.diagnosis = Diagnosis(connection)
         self.lists = Lists(connection)
         self.edits = Edits(connection)
+        self.metrics = Metrics(connection)
+        self.events = Events(connection)
         self.webhooks = Webhooks(connection)
         self.deliveries = Deliveries(connection)
         self.erasures = Erasures(connection)

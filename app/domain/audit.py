@@ -1,6 +1,5 @@
 """From what is stored of a task to its audit record; private tracebacks stay out."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 from app.domain.attempts import pair_attempts
 from app.domain.history import StoredEvent, StoredTask
 from app.domain.params import PARAMETERS
+from app.domain.progress import steps_of
 from app.domain.record import Event, Input, LanguageResult, LiveProgress, Model, Output, Record
 from app.domain.result import audio_url
 from app.domain.task import ClipView, TaskStatus
 from app.domain.wire_json import rfc3339
 
-_STEPS = re.compile(r"step (\d+)/(\d+)")
 _LIBRARIES = ("python", "torch", "diffusers", "transformers", "vllm", "cuda")
 # How the model lay on its device; each decides about the last bits of the samples.
 _MACHINE = ("device", "dtype", "attention_backend", "offload", "compiled")
@@ -166,7 +165,7 @@ def _output(clip: ClipView, result: Mapping[str, Any]) -> Output:
 def _progress(task: StoredTask) -> LiveProgress | None:
     if task.status is not TaskStatus.RUNNING:
         return None
-    steps = _STEPS.search(task.progress_text or "")
+    step, steps = steps_of(task.progress_text)
     eta_s = None
     # Early numbers are mostly the loading of models and would promise nonsense.
     if task.started_at is not None and task.progress > 0.1:
@@ -175,8 +174,8 @@ def _progress(task: StoredTask) -> LiveProgress | None:
     return LiveProgress(
         progress=round(task.progress, 4),
         stage=task.stage,
-        step=int(steps[1]) if steps else None,
-        steps=int(steps[2]) if steps else None,
+        step=step,
+        steps=steps,
         text=task.progress_text,
         eta_seconds=eta_s,
     )

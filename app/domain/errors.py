@@ -94,6 +94,13 @@ class ExportsBusyError(ServiceError):
         super().__init__(message, retry_after_s=10)
 
 
+class TooManyStreamsError(ServiceError):
+    """The key has as many streams open as it may; close one."""
+
+    status = 429
+    code = "too_many_streams"
+
+
 class DatabaseUnavailableError(ServiceError):
     """The database does not answer; try again in a few seconds."""
 

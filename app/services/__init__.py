@@ -13,9 +13,11 @@ from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.listed import TaskPage
+from app.domain.numbers import Numbers
 from app.domain.offers import Offers
 from app.domain.record import Record
 from app.domain.rerun import Wish
+from app.domain.stream import Told
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
 from app.domain.webhook import EndpointChange
 
@@ -193,6 +195,23 @@ class AudioReader(Protocol):
         """Stream bytes `start` to `end`, end exclusive."""
 
 
+class Streams(Protocol):
+    """Follows tasks; None among what is told says that nothing happened for a while."""
+
+    def end(self) -> None:
+        """Close all streams: the process stops."""
+
+    def task(
+        self, caller: Caller, team_id: TeamId | None, task_id: TaskId, *, after: int | None
+    ) -> AsyncIterator[Told | None]:
+        """Follow a task of a team, or of any for None; raises NotFoundError and TooManyStreamsError."""
+
+    def team(
+        self, caller: Caller, team_id: TeamId | None, *, after: int | None
+    ) -> AsyncIterator[Told | None]:
+        """Follow a team, or all for None; raises TooManyStreamsError."""
+
+
 class Webhooks(Protocol):
     """Manages the webhooks of a team, `me` or a public id; foreign is unknown, but to an admin.
 
@@ -240,6 +259,7 @@ class Services:
         health: raises DatabaseUnavailableError.
         caller_by_key: who a key digest belongs to, None for unknown, expired and revoked ones.
         has_keys: whether a key was ever created; cheap.
+        metrics: numbers of the whole service; raises DatabaseUnavailableError.
     """
 
     submit: Submit
@@ -259,4 +279,6 @@ class Services:
     health: Callable[[], Awaitable[HealthView]]
     caller_by_key: Callable[[bytes], Awaitable[Caller | None]]
     has_keys: Callable[[], Awaitable[bool]]
+    metrics: Callable[[], Awaitable[Numbers]]
+    streams: Streams
     webhooks: Webhooks

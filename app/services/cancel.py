@@ -45,6 +45,7 @@ class Cancel:
                 case TaskStatus.QUEUED:
                     if not await work.tasks.cancel_queued(owner, task_id, actor=actor):
                         return None
+                    self._doorbell.changed()
                     status = TaskStatus.CANCELLED
                 case TaskStatus.RUNNING:
                     asked = found.cancel_requested_at is not None

@@ -90,6 +90,7 @@ class Lifecycle:
                 for surplus in claimed[1:]:
                     log.error("claim returned a surplus task", extra={"task_id": surplus.id})
                     await self.release(surplus.id, surplus.attempt)
+                self._doorbell.changed()
                 return claimed[0]
             await asyncio.sleep(random.uniform(0.002, 0.010))
         return None
@@ -97,7 +98,10 @@ class Lifecycle:
     async def heartbeat(self, beats: Sequence[Beat]) -> dict[tuple[TaskId, int], bool]:
         """Renew leases; returns the attempts still mine, each with whether a cancel was requested."""
         async with self._database.autocommit() as work:
-            return await work.tasks.heartbeat(beats, worker_id=self._worker_id, lease_s=self._lease_s)
+            mine = await work.tasks.heartbeat(beats, worker_id=self._worker_id, lease_s=self._lease_s)
+        if any(beat.stage_changed for beat in beats):
+            self._doorbell.changed()
+        return mine
 
     async def note(self, task: ClaimedTask, event: str, data: Mapping[str, Any]) -> None:
         """Add an event to the history of a task; it changes nothing else."""
@@ -154,6 +158,7 @@ class Lifecycle:
                 )
 
         await retrying(give_up, limit_s=RESULT_HOLD_S)
+        self._doorbell.changed()
 
     async def cancelled(self, task: ClaimedTask, *, gpu_seconds: float = 0.0) -> None:
         """End a task as cancelled, after its computation stopped."""
@@ -165,6 +170,7 @@ class Lifecycle:
                 )
 
         await retrying(cancel, limit_s=RESULT_HOLD_S)
+        self._doorbell.changed()
 
     async def child_died(self, task: ClaimedTask, *, gpu_seconds: float = 0.0) -> None:
         """Record that the process of this attempt died without a word."""
@@ -211,6 +217,7 @@ class Lifecycle:
     ) -> bool:
         """Run an operation whose answer may get lost: if it seems refused, the row tells the truth."""
         if await retrying(operation, limit_s=RESULT_HOLD_S):
+            self._doorbell.changed()
             return True
 
         async def read() -> tuple[TaskStatus, int] | None:

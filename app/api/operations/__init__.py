@@ -1,6 +1,6 @@
 """Every route in words of OpenAPI; one file for each group of routes."""
 
-from app.api.operations import history, seeds, tasks, webhooks
+from app.api.operations import history, metrics, seeds, streams, tasks, webhooks
 from app.api.operations.build import ERRORS, Described
 
 __all__ = ["ERRORS", "paths"]
@@ -8,6 +8,5 @@ __all__ = ["ERRORS", "paths"]
 
 def paths() -> Described:
     """Return every route, as it is found below `/` and below `/api`."""
-    return {
-        path: verbs for group in (seeds, tasks, history, webhooks) for path, verbs in group.paths().items()
-    }
+    groups = (seeds, tasks, history, streams, webhooks, metrics)
+    return {path: verbs for group in groups for path, verbs in group.paths().items()}

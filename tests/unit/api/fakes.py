@@ -17,6 +17,7 @@ from app.domain.format_input import FormattedInput, FormatWish, join
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import key_digest
 from app.domain.listed import TaskPage
+from app.domain.numbers import Numbers, TeamNumbers, WorkerNumbers
 from app.domain.offers import ModelOffer, Offers
 from app.domain.record import Record
 from app.domain.rerun import Wish
@@ -31,6 +32,7 @@ from app.services import (
     Services,
     StatsView,
     StoredAudio,
+    Streams,
     Webhooks,
 )
 
@@ -62,9 +64,14 @@ class FakeServices:
     queue_maxsize: int | None = 200
     written: Mapping[str, Any] | None = None
     models_offered: Sequence[OfferedModel] = ()
+    streams: object = None
+    key_failures: list[Exception] = field(default_factory=list)
 
     def add_key(self, key: str, *, team: TeamId = TEAM, scopes: frozenset[str]) -> None:
         self.keys[key_digest(key.encode(), PEPPER)] = Caller(team_id=team, key_id=1, scopes=scopes)
+
+    def revoke(self, key: str) -> None:
+        self.keys.pop(key_digest(key.encode(), PEPPER), None)
 
     def add_task(self, team: TeamId = TEAM, status: TaskStatus = TaskStatus.QUEUED) -> UUID:
         task_id = TaskId(uuid4())
@@ -106,6 +113,8 @@ class FakeServices:
             health=self.health,
             caller_by_key=self.caller_by_key,
             has_keys=self.has_keys,
+            metrics=self.metrics,
+            streams=cast(Streams, self.streams),
             webhooks=cast(Webhooks, None),
         )
 
@@ -241,7 +250,24 @@ class FakeServices:
             loaded_lm_model=None,
         )
 
+    async def metrics(self) -> Numbers:
+        self._reach_database()
+        return Numbers(
+            teams=[
+                TeamNumbers(
+                    name='team "a"', waiting=5, oldest_s=7.5, running=1, succeeded=90, failed=3, cancelled=1
+                )
+            ],
+            workers=[WorkerNumbers(id=UUID(int=1), state="ready", slots=2, doorbell_failures=4)],
+            stages={"diffusing": (1.5, 3.0)},
+            leases_lost=6,
+            deliveries_waiting=8,
+            deliveries_oldest_s=9.5,
+        )
+
     async def caller_by_key(self, digest: bytes) -> Caller | None:
+        if self.key_failures:
+            raise self.key_failures.pop(0)
         return self.keys.get(digest)
 
     async def has_keys(self) -> bool:
