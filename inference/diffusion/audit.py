@@ -6,7 +6,6 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from diffusers.models.transformers.ace_step_transformer import _get_current_attention_backend
 
 from inference.diffusion.placement import Placement
 from inference.models.registry import ModelSpec
@@ -29,16 +28,6 @@ def describe(spec: ModelSpec, file_hashes: dict[str, str], placement: Placement)
         "threads": torch.get_num_threads(),
         "versions": library_versions(),
     }
-
-
-def _attention_backend(transformer: Any) -> str:
-    processor = next(iter(transformer.attn_processors.values()))
-    return str(_get_current_attention_backend(processor).value)
-
-
-def _is_compiled(transformer: torch.nn.Module) -> bool:
-    """Whether the transformer or a part of it, such as its repeated blocks, runs compiled."""
-    return any(module._compiled_call_impl is not None for module in transformer.modules())
 
 
 @cache
