@@ -11,7 +11,6 @@ from rich.console import Console
 from inference.errors import ModelLoadError, ModelNotAvailable
 from inference.models import record, registry
 from inference.models.bar import Bar, as_size
-from inference.models.download import download
 from inference.models.sources import DownloadFailed, source_of
 from inference.models.spec import ModelSpec
 
@@ -78,6 +77,9 @@ def bring(names: Sequence[str], models_dir: Path, source: str, console: Console)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     specs = [registry.find(name, models_dir) for name in names]
     if registry.missing(specs, models_dir):
+        # Here, because an installation without the model libraries can list models, too.
+        from inference.models.download import download
+
         download(specs, models_dir, source_of(source), console)
     for spec in specs:
         registry.require(spec.name, models_dir)

@@ -2,11 +2,12 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from inference.models import record, registry
@@ -59,7 +60,7 @@ def download(specs: Sequence[ModelSpec], models_dir: Path, source: Source, conso
     if not registry.missing(specs, models_dir):
         return
     models_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(models_dir / f"{UNFINISHED}.lock"):
+    with _alone(models_dir, console):
         orders = [_order(spec, models_dir, source) for spec in registry.missing(specs, models_dir)]
         _announce(orders, models_dir, source, console)
         left_bytes = sum(order.size_bytes - order.present_bytes for order in orders)
@@ -73,6 +74,20 @@ def download(specs: Sequence[ModelSpec], models_dir: Path, source: Source, conso
             with Bar(console, order.spec.name, order.size_bytes, done=order.present_bytes) as bar:
                 _fetch(order, source, bar.advance)
             _publish(order, source, console)
+
+
+@contextmanager
+def _alone(models_dir: Path, console: Console) -> Iterator[None]:
+    lock = FileLock(models_dir / f"{UNFINISHED}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        console.print("another process is downloading: waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _order(spec: ModelSpec, models_dir: Path, source: Source) -> _Order:

@@ -15,7 +15,6 @@ from inference.models.spec import ModelSpec
 
 __all__ = [
     "COMPLETE_MARKER",
-    "TINY",
     "ModelSpec",
     "find",
     "folder",
@@ -24,9 +23,6 @@ __all__ = [
     "missing",
     "require",
 ]
-
-TINY = "acestep-tiny-random"
-
 
 def known(models_dir: Path | None = None) -> tuple[ModelSpec, ...]:
     """Return every entry in the order of the table, then those of the operator.

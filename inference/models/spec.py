@@ -54,6 +54,8 @@ class ModelSpec:
     def wants(self, path: str) -> bool:
         """Whether a file belongs to the checkpoint; `path` is inside the model's folder."""
         parts = path.split("/")
+        if any(part.startswith(".") for part in parts):  # above all `..`
+            return False
         return any(
             len(parts) == len(pattern.split("/")) and all(map(fnmatchcase, parts, pattern.split("/")))
             for pattern in _PATTERNS[self.layout]

@@ -115,6 +115,7 @@ def test_a_file_that_changed_its_size_is_told_before_it_is_loaded(tmp_path: Path
         ("diffusers", "transformer/diffusion_pytorch_model.safetensors", True),
         ("diffusers", "transformer/diffusion_pytorch_model.bin", False),
         ("diffusers", "a/b/config.json", False),
+        ("diffusers", "../config.json", False),
         ("plain", "chat_template.jinja", True),
         ("plain", "checkpoint/model.safetensors", False),
     ],
