@@ -1,43 +1,64 @@
 """The default engine: the language model plans a job, the diffusion model makes its sound."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from inference.audio.wave import Computed
-from inference.device import choose_device
 from inference.diffusion.engine import DiffusionEngine
+from inference.diffusion.placement import SMALL_CARD_BYTES, Machine
 from inference.language import LanguageRecord, PromptRequest, PromptResult
+from inference.language_model.model import usual_backend
 from inference.language_model.offered import OfferedModels
 from inference.language_model.planner import plan
 from inference.language_model.rewrite import rewrite
 from inference.models.registry import ModelSpec
-from inference.request import EngineOptions, GenerationRequest, ModelInfo, OnProgress, ShouldCancel
+from inference.request import (
+    LANGUAGE_MODEL,
+    EngineOptions,
+    GenerationRequest,
+    ModelInfo,
+    OnProgress,
+    ShouldCancel,
+)
 
-LANGUAGE_MODEL = "lm"
-"""Category of the language models among the models of an engine."""
+log = logging.getLogger(__name__)
+
+# Cards with less memory have no room for a language model beside a diffusion model.
+SMALLEST_CARD_BYTES = 12 * 10**9
 
 
 class MusicEngine:
     """See `inference.engine.Engine`."""
 
     def __init__(self, options: EngineOptions, *, locate: Callable[[str], tuple[ModelSpec, Path]]) -> None:
-        self._max_duration_s = options.max_duration_s
+        self._options = options
         self._diffusion = DiffusionEngine(options, locate=locate)
+        machine = Machine.look(options.lm_device or options.device)
+        self._offered = offered_language_models(options, machine, locate)
         self._language_models = OfferedModels(
-            options.language_models,
+            [spec.name for spec in self._offered],
             locate=locate,
-            device=choose_device(options.lm_device or options.device),
-            offload=options.lm_offload,
+            device=machine.device,
+            offload=_offloads(options, machine),
             max_duration_s=options.max_duration_s,
         )
-        self._offered = tuple(locate(name)[0] for name in options.language_models)
+        self._lm_backend, reason = usual_backend(options.lm_backend, machine.device)
+        if self._offered and reason:
+            log.warning("the language model runs on %s: %s", self._lm_backend, reason)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Describe the offered models of both kinds."""
         language = (
-            ModelInfo(name=spec.name, category=LANGUAGE_MODEL, tasks=(), revision=spec.revision)
+            ModelInfo(
+                name=spec.name,
+                category=LANGUAGE_MODEL,
+                tasks=(),
+                revision=spec.revision,
+                backend=self._lm_backend,
+            )
             for spec in self._offered
         )
         return (*self._diffusion.models(), *language)
@@ -45,7 +66,8 @@ class MusicEngine:
     def load(self, model: str) -> None:
         """Load a model of either kind."""
         if any(spec.name == model for spec in self._offered):
-            self._language_models.load(model)
+            self._language_models.load(model).model.warm_up(self._lm_backend)
+            self._language_models.rest()
         else:
             self._diffusion.load(model)
 
@@ -72,7 +94,7 @@ class MusicEngine:
                 self._language_models.open,
                 on_progress,
                 should_cancel,
-                max_duration_s=self._max_duration_s,
+                max_duration_s=self._options.max_duration_s,
             )
         finally:
             self._language_models.rest()
@@ -106,6 +128,24 @@ class MusicEngine:
         return replace(
             record, model=loaded.spec.name, revision=loaded.spec.revision, files=loaded.file_hashes
         )
+
+
+def offered_language_models(
+    options: EngineOptions, machine: Machine, locate: Callable[[str], tuple[ModelSpec, Path]]
+) -> tuple[ModelSpec, ...]:
+    """Return the wanted language models that the machine has room for; a tiny one always fits."""
+    specs = tuple(locate(name)[0] for name in options.language_models)
+    has_room = machine.memory_bytes is not None and machine.memory_bytes >= SMALLEST_CARD_BYTES
+    if has_room or not options.lm_where_it_fits:
+        return specs
+    return tuple(spec for spec in specs if spec.is_built_here)
+
+
+def _offloads(options: EngineOptions, machine: Machine) -> bool:
+    """Whether language models live in main memory: as the operator wants it, else as the diffusion models."""
+    wanted = options.offload if options.lm_offload is None else options.lm_offload
+    is_small = machine.memory_bytes is not None and machine.memory_bytes < SMALL_CARD_BYTES
+    return is_small if wanted is None else wanted
 
 
 def without_loading(on_progress: OnProgress) -> OnProgress:

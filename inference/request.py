@@ -14,6 +14,9 @@ SAMPLE_RATE_HZ = 48_000
 CHANNELS = 2
 LATENT_RATE_HZ = 25
 SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // LATENT_RATE_HZ
+
+LANGUAGE_MODEL = "lm"
+"""Category of language models among the models of an engine."""
 CODE_RATE_HZ = 5
 AUDIO_CODES = 64_000
 
@@ -144,12 +147,16 @@ class GenerationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """What a loaded or offered model can do; reported by workers, shown by `/v1/models`."""
+    """What a loaded or offered model can do; reported by workers, shown by `/v1/models`.
+
+    `category` is `turbo`, `base`, `sft`, or LANGUAGE_MODEL, which has a backend.
+    """
 
     name: str
     category: str
     tasks: tuple[str, ...]
     revision: str | None = None
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +176,10 @@ class EngineOptions:
         offload_transformer: keep the transformer off the accelerator between requests.
         compile_model: compile the transformer's blocks.
         language_models: registry names of the language models it offers, the default one first.
+        lm_where_it_fits: offer them only where the accelerator's memory holds one beside a diffusion model.
+        lm_backend: the one that jobs mostly ask for.
         lm_device: as `device`; "" = the same.
-        lm_offload: keep a language model in main memory between jobs.
+        lm_offload: keep a language model in main memory between jobs; None = as `offload`.
         max_duration_s: longest song that a language model may plan.
     """
 
@@ -186,8 +195,10 @@ class EngineOptions:
     offload_transformer: bool = False
     compile_model: bool = False
     language_models: tuple[str, ...] = ()
+    lm_where_it_fits: bool = False
+    lm_backend: str = "pt"
     lm_device: str = ""
-    lm_offload: bool = False
+    lm_offload: bool | None = None
     max_duration_s: int = 600
 
 

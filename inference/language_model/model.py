@@ -1,16 +1,17 @@
 """One language model, and the choice of the backend that runs it."""
 
-import logging
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
+from inference.language_model import vllm
 from inference.language_model.backend import Capability, LMBackend
 from inference.language_model.pt import PtBackend
 from inference.language_model.tokens import Tokens
 
-log = logging.getLogger(__name__)
+USUAL_NEEDS: frozenset[Capability] = frozenset({"cfg", "grammar", "seed"})
+"""What jobs with the default parameters need."""
 
 
 class LanguageModel:
@@ -35,6 +36,11 @@ class LanguageModel:
         self._loaded: dict[str, LMBackend] = {}
         self.tokens = Tokens(folder)
 
+    def warm_up(self, asked: str) -> None:
+        """Load the weights that most jobs will use, and make the first one fast."""
+        backend, _ = self.pick(asked, USUAL_NEEDS)
+        backend.warmup()
+
     def pick(self, asked: str, needs: frozenset[Capability]) -> tuple[LMBackend, str]:
         """Return the backend asked for, or the one that can do what is needed.
 
@@ -44,15 +50,8 @@ class LanguageModel:
         Raises:
             ModelLoadError, OutOfMemory, DeviceError: the weights cannot be loaded.
         """
-        if asked != "vllm":
-            return self._pt(), ""
-        if reason := why_not_vllm(self._device):
-            return self._pt(), reason
-        from inference.language_model.vllm import CAPABILITIES
-
-        if lacking := needs - CAPABILITIES:
-            return self._pt(), f"vllm does no {', '.join(sorted(lacking))} yet"
-        return self._vllm(), ""
+        name, reason = choose_backend(asked, needs, self._device)
+        return (self._vllm() if name == "vllm" else self._pt()), reason
 
     def rest(self) -> None:
         """Nothing comes for a while."""
@@ -73,11 +72,25 @@ class LanguageModel:
         return self._loaded["pt"]
 
     def _vllm(self) -> LMBackend:
-        from inference.language_model.vllm import VllmBackend
-
         if "vllm" not in self._loaded:
-            self._loaded["vllm"] = VllmBackend(self._folder, self.tokens)
+            self._loaded["vllm"] = vllm.VllmBackend(self._folder, self.tokens)
         return self._loaded["vllm"]
+
+
+def usual_backend(asked: str, device: torch.device) -> tuple[str, str]:
+    """Return the name of the backend that a job with the default parameters gets, and why it is another."""
+    return choose_backend(asked, USUAL_NEEDS, device)
+
+
+def choose_backend(asked: str, needs: frozenset[Capability], device: torch.device) -> tuple[str, str]:
+    """Return the name of a backend that does what is needed, and why it is another than asked for."""
+    if asked != "vllm":
+        return "pt", ""
+    if reason := why_not_vllm(device):
+        return "pt", reason
+    if lacking := needs - vllm.CAPABILITIES:
+        return "pt", f"vllm does no {', '.join(sorted(lacking))} yet"
+    return "vllm", ""
 
 
 def why_not_vllm(device: torch.device) -> str:

@@ -37,7 +37,7 @@ class Budgets:
     model_tokens: int = 5120
 
 
-SHORT_BUDGETS = Budgets(text_tokens=64, free_tokens=24)
+SHORT_BUDGETS = Budgets(block_tokens=300, text_tokens=64, free_tokens=24)
 """For random weights, which never end a text by themselves."""
 
 
