@@ -55,8 +55,9 @@ WITH task AS (
     INSERT INTO task_terms (task_seq, team_id, created_at, term)
     SELECT seq, team_id, created_at, unnest(CAST(:terms AS text[])) FROM task
 ), worded AS (
-    INSERT INTO task_words (task_seq, words)
-    SELECT seq, words FROM (SELECT seq, {WORDS} AS words FROM task) found WHERE words <> '{{}}'
+    INSERT INTO task_words (task_seq, created_at, words)
+    SELECT seq, created_at, words FROM (SELECT seq, created_at, {WORDS} AS words FROM task) found
+    WHERE words <> '{{}}'
 )
 INSERT INTO task_events (task_seq, team_id, event, actor_kind, actor_id, data)
 SELECT seq, team_id, 'queued', 'client', CAST(CAST(:api_key_id AS bigint) AS text),

@@ -55,8 +55,10 @@ def upgrade() -> None:
     op.create_table(
         "task_words",
         sa.Column("task_seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("words", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("task_seq", name=op.f("pk_task_words")),
+        postgresql_with={"toast_tuple_target": "128"},
     )
     _find_what_is_stored()
     op.create_index("ix_task_terms_term", "task_terms", ["team_id", "term", "created_at", "task_seq"])
@@ -96,9 +98,9 @@ def _find_what_is_stored() -> None:
         )
     op.execute(
         f"""
-        INSERT INTO task_words (task_seq, words)
-        SELECT seq, words FROM (
-            SELECT t.seq, ARRAY(
+        INSERT INTO task_words (task_seq, created_at, words)
+        SELECT seq, created_at, words FROM (
+            SELECT t.seq, t.created_at, ARRAY(
                 SELECT t.team_id || ':' || lexeme
                 FROM unnest(to_tsvector('simple', concat_ws(
                     E'\\n', p.params->>'prompt', p.params->>'lyrics', p.params->>'sample_query')))

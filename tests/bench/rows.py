@@ -68,8 +68,8 @@ FROM plan CROSS JOIN LATERAL (
 ORDER BY seq
 """
 _WORDS = """
-INSERT INTO task_words (task_seq, words)
-SELECT p.task_seq, ARRAY(SELECT plan.team_id || ':' || lexeme FROM unnest(
+INSERT INTO task_words (task_seq, created_at, words)
+SELECT p.task_seq, plan.created_at, ARRAY(SELECT plan.team_id || ':' || lexeme FROM unnest(
     to_tsvector('simple', (p.params->>'prompt') || ' ' || (p.params->>'lyrics'))))
 FROM task_params p JOIN plan ON plan.seq = p.task_seq ORDER BY p.task_seq
 """
