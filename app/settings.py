@@ -159,6 +159,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias="ACESTEP_LOG_LEVEL"
     )
+    log_format: Literal["text", "json"] = Field("text", validation_alias="ACESTEP_LOG_FORMAT")
+    otel_endpoint: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     engine: str = Field("", validation_alias="ACESTEP_ENGINE")
 
     prometheus_multiproc_dir: str = Field("", validation_alias="PROMETHEUS_MULTIPROC_DIR")
@@ -168,7 +170,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @field_validator("log_level", "lm_backend", mode="before")
+    @field_validator("log_level", "log_format", "lm_backend", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value

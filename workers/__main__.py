@@ -20,7 +20,7 @@ def main() -> int:
     except ConfigurationError as error:
         print(f"acestep worker: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    logs.configure(settings.log_level, secrets=settings.secrets)
+    logs.configure(settings.log_level, secrets=settings.secrets, form=settings.log_format)
     if settings.database_url is None or settings.redis_url is None:
         log.error("DATABASE_URL and REDIS_URL must be set for a worker that runs by itself")
         return 2

@@ -8,6 +8,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from app.api.counted import Counted
+from app.domain.log_fields import log_fields
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ class AccessLog:
             await send(message)
 
         try:
-            await self._app(scope, receive, count)
+            with log_fields(request_id=scope["state"]["request_id"]):
+                await self._app(scope, receive, count)
         finally:
             line = _line(scope, status, sent_bytes, time.perf_counter() - started)
             log.info("answered", extra=line)

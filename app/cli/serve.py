@@ -55,7 +55,7 @@ NOISE = (
 def main(**flags: str | int | bool | None) -> None:
     """Run API, worker and the servers they need until Ctrl-C."""
     settings = settings_or_exit(**flags)
-    logs.configure(settings.log_level, secrets=settings.secrets)
+    logs.configure(settings.log_level, secrets=settings.secrets, form=settings.log_format)
     bring_models(settings)
     try:
         asyncio.run(serve(settings))

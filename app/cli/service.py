@@ -45,7 +45,7 @@ main.add_command(write_secrets)
 def api(api_host: str | None, api_port: int | None) -> None:
     """Serve the HTTP API."""
     settings = settings_or_exit(api_host=api_host, api_port=api_port)
-    logs.configure(settings.log_level, secrets=settings.secrets)
+    logs.configure(settings.log_level, secrets=settings.secrets, form=settings.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 
@@ -61,7 +61,7 @@ def worker() -> None:
 def migrate_command() -> None:
     """Bring the database to the newest schema."""
     settings = settings_or_exit()
-    logs.configure(settings.log_level, secrets=settings.secrets)
+    logs.configure(settings.log_level, secrets=settings.secrets, form=settings.log_format)
     (database_url,) = _require(settings, "database_url")
     try:
         asyncio.run(migrate(database_url))

@@ -1,11 +1,18 @@
 """No secret reaches a log line, whatever way it takes."""
 
+import asyncio
+import json
 import logging
+import sys
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from app.domain.keys import make_key
-from app.logs import RedactingFormatter
+from app.domain.log_fields import log_fields
+from app.logs import JsonFormatter, RedactingFormatter
 
 KEY = make_key()
 
@@ -42,8 +49,6 @@ def test_a_traceback_is_redacted_too() -> None:
     try:
         raise ValueError("bad sk-configured")
     except ValueError:
-        import sys
-
         record = logging.LogRecord("acestep", logging.ERROR, "x.py", 1, "failed", (), sys.exc_info())
     text = RedactingFormatter(["sk-configured"]).format(record)
     assert "Traceback" in text
@@ -52,3 +57,62 @@ def test_a_traceback_is_redacted_too() -> None:
 
 def test_fields_follow_the_event() -> None:
     assert line("task finished", task_id="t", seconds=1.5).endswith("task finished task_id=t seconds=1.5")
+
+
+def json_line(message: str, *args: object, **extra: object) -> dict[str, Any]:
+    record = logging.LogRecord("acestep", logging.INFO, "x.py", 1, message, args, None)
+    record.__dict__.update(extra)
+    text = JsonFormatter(["sk-configured", 'sk-with"quote']).format(record)
+    assert "\n" not in text
+    content: dict[str, Any] = json.loads(text)
+    return content
+
+
+def test_a_json_line_has_the_event_and_its_fields() -> None:
+    line = json_line("task %s", "finished", seconds=1.5, task_id=UUID(int=1), retry=True, reason=None)
+    assert datetime.fromisoformat(line.pop("time")).tzinfo is not None
+    assert line == {
+        "level": "info",
+        "logger": "acestep",
+        "event": "task finished",
+        "seconds": 1.5,
+        "task_id": str(UUID(int=1)),
+        "retry": True,
+        "reason": None,
+    }
+
+
+def test_a_json_line_holds_no_secret() -> None:
+    line = json_line(
+        "used sk-configured",
+        given='sk-with"quote',
+        found=KEY,
+        ai_token="other-secret",
+        url="http://u:p@host/",
+    )
+    for secret in ("sk-configured", "quote", KEY[12:30], "other-secret", "u:p@"):
+        assert secret not in json.dumps(line)
+    assert line["url"] == "http://u:***@host/"
+
+
+def test_a_traceback_is_part_of_the_json_line() -> None:
+    try:
+        raise ValueError("bad sk-configured")
+    except ValueError:
+        record = logging.LogRecord("acestep", logging.ERROR, "x.py", 1, "failed", (), sys.exc_info())
+    line = json.loads(JsonFormatter(["sk-configured"]).format(record))
+    assert "Traceback" in line["traceback"]
+    assert "sk-configured" not in line["traceback"]
+
+
+async def test_the_work_at_hand_names_itself_in_every_line() -> None:
+    async def elsewhere() -> str:
+        return line("written by somebody else", step=1)
+
+    with log_fields(task_id="t", attempt=1):
+        with log_fields(attempt=2):
+            inner = await asyncio.create_task(elsewhere())
+        outer = line("again", attempt=3)
+    assert inner.endswith("written by somebody else task_id=t attempt=2 step=1")
+    assert outer.endswith("again task_id=t attempt=3"), "what a line says itself wins"
+    assert line("after").endswith("after")

@@ -112,8 +112,7 @@ def test_documents_name_exactly_the_variables_that_are_read(document: str) -> No
     text = (ROOT / document).read_text()
     named = set(
         re.findall(
-            r"\b(?:ACESTEP_[A-Z0-9_]+|S3_[A-Z_]+|DATABASE_URL|REDIS_URL|PROMETHEUS_MULTIPROC_DIR|T\w+_CACHE_DIR)\b",
-            text,
+            r"\b(?:(?:ACESTEP|S3|PROMETHEUS|OTEL)_[A-Z0-9_]+|DATABASE_URL|REDIS_URL|T\w+_CACHE_DIR)\b", text
         )
     )
     read = {str(field.validation_alias) for field in Settings.model_fields.values()}
