@@ -11,38 +11,13 @@ from uuid import uuid4
 
 from inference.request import EngineOptions, GenerationRequest, GenerationResult, ModelInfo, OnProgress
 from workers import protocol
-from workers.child_process import ChildDied, ChildProcess, child_environment
-
-__all__ = ["ChildDied", "JobCancelled", "JobFailed", "Slot", "SlotOptions", "StartFailed"]
+from workers.child_process import ChildProcess, child_environment
+from workers.failure import ChildDied, JobCancelled, JobFailed, StartFailed
 
 log = logging.getLogger(__name__)
 
-
-class JobFailed(Exception):
-    """The child reported an error.
-
-    Attributes:
-        code, message: public.
-        trace: traceback, for admins only.
-        retryable: another attempt may help.
-        poisons: the child has ended itself and must be started again.
-    """
-
-    def __init__(self, report: protocol.Failed) -> None:
-        super().__init__(report.message)
-        self.code = report.code
-        self.message = report.message
-        self.trace = report.trace
-        self.retryable = report.retryable
-        self.poisons = report.poisons
-
-
-class StartFailed(JobFailed):
-    """The engine could not be built, or its model not be loaded."""
-
-
-class JobCancelled(Exception):
-    """The job stopped because it was asked to."""
+# Files of a finished job that a child may still write before it is replaced.
+WRITING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +53,6 @@ class Slot:
         models: what the child offers, from `start` on.
         loaded: the model in the child's memory, None while there is none.
         start_seconds: where the last start spent its time.
-        last_progress_at: monotonic time of the last sign of work, for a watchdog.
     """
 
     def __init__(self, options: SlotOptions) -> None:
@@ -86,10 +60,10 @@ class Slot:
         self._pending: dict[str, _Pending] = {}
         self._child: ChildProcess | None = None
         self._following: asyncio.Task[None] | None = None
+        self._ending: ChildProcess | None = None
         self.models: tuple[ModelInfo, ...] = ()
         self.loaded: str | None = None
         self.start_seconds: dict[str, float] = {}
-        self.last_progress_at = time.monotonic()
 
     @property
     def alive(self) -> bool:
@@ -127,8 +101,7 @@ class Slot:
             raise
         self.models = told.models
         self.loaded = None if self._options.engine_options.lazy or not told.models else told.models[0].name
-        self.last_progress_at = time.monotonic()
-        self.start_seconds = told.seconds | {"total": self.last_progress_at - begun}
+        self.start_seconds = told.seconds | {"total": time.monotonic() - begun}
 
     async def generate(
         self,
@@ -156,7 +129,6 @@ class Slot:
             on_computed=on_computed,
         )
         self._pending[job_id] = pending
-        self.last_progress_at = time.monotonic()
         try:
             await self._send(protocol.Job(id=job_id, request=request))
             return await pending.result
@@ -165,6 +137,7 @@ class Slot:
             raise
         except JobFailed as error:
             if error.poisons:
+                await self._written()
                 await self.kill()  # it is ending anyway; `alive` shall say so at once
             raise
         finally:
@@ -176,19 +149,37 @@ class Slot:
             with contextlib.suppress(ChildDied):
                 await self._send(protocol.Cancel(id=each))
 
+    async def renew(self) -> None:
+        """Replace the child by a fresh one, as soon as it has written the files at hand.
+
+        Raises:
+            StartFailed, ChildDied, TimeoutError: as for `start`.
+        """
+        await self._written()
+        await self.stop()
+        await self.start()
+
     async def kill(self) -> None:
         """End the child at once (SIGKILL) and wait until it is gone; its jobs raise ChildDied."""
         if self._child is not None and self._following is not None:
+            self._ending = self._child
             self._child.kill()
             await asyncio.wait([self._following])
 
     async def stop(self, *, grace_s: float = 5.0) -> None:
         """End the child in order, or by force after `grace_s`; what it was doing is dropped."""
         if self._following is not None:
+            self._ending = self._child
             with contextlib.suppress(ChildDied):
                 await self._send(protocol.Quit())
             await asyncio.wait([self._following], timeout=grace_s)
         await self.kill()
+
+    async def _written(self) -> None:
+        """Wait, not for ever, until the child has answered what it was asked."""
+        answers = [pending.result for pending in self._pending.values()]
+        if answers:
+            await asyncio.wait(answers, timeout=WRITING_S)
 
     async def _follow(self, child: ChildProcess, ready: asyncio.Future[protocol.Ready]) -> None:
         """Pass the child's reports on until it is gone, then tell everyone who waits."""
@@ -199,7 +190,7 @@ class Slot:
             log.exception("reports of the child could not be used", extra={"pid": child.pid})
             child.kill()
         finally:
-            died = ChildDied(await child.ended())
+            died = ChildDied(await child.ended(), wanted=child is self._ending)
             for result in (pending.result for pending in self._pending.values()):
                 if not result.done():
                     result.set_exception(died)
@@ -213,7 +204,6 @@ class Slot:
         if isinstance(report, protocol.Failed) and not report.id:
             ready.set_exception(StartFailed(report))
             return
-        self.last_progress_at = time.monotonic()
         pending = self._pending.get(report.id)
         if pending is None or pending.result.done():
             return  # its caller has gone away

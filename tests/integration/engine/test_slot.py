@@ -14,7 +14,8 @@ import pytest
 import soundfile
 
 from inference.request import EngineOptions, GenerationRequest, ItemSpec
-from workers.slot import ChildDied, JobCancelled, JobFailed, Slot, SlotOptions, StartFailed
+from workers.failure import ChildDied, JobCancelled, JobFailed, StartFailed
+from workers.slot import Slot, SlotOptions
 
 pytestmark = pytest.mark.inference
 
@@ -104,9 +105,8 @@ async def test_the_real_engine_serves_two_equal_jobs_with_equal_clips(
     assert not slot.alive
 
 
-async def test_progress_arrives_in_order_and_moves_the_watchdog(slot: Slot, tmp_path: Path) -> None:
+async def test_progress_arrives_in_order(slot: Slot, tmp_path: Path) -> None:
     reports: list[tuple[str, int, int]] = []
-    begun = time.monotonic()
     request = a_request(tmp_path, "steps=3 sleep=0.3", items=2)
     result = await slot.generate(request, on_progress=lambda *report: reports.append(report))
     assert [report for report in reports if report[0] == "diffusing"] == [
@@ -115,7 +115,6 @@ async def test_progress_arrives_in_order_and_moves_the_watchdog(slot: Slot, tmp_
         ("diffusing", 3, 3),
     ]
     assert reports[-1] == ("saving", 2, 2)
-    assert slot.last_progress_at >= begun + 0.3
     assert [clip.seed for clip in result.clips] == [1, 2]
 
 
@@ -212,7 +211,7 @@ async def test_the_next_job_computes_while_files_are_written(slot: Slot, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("word", "code", "retryable"), [("fail", "internal", False), ("oom", "gpu_out_of_memory", True)]
+    ("word", "code", "retryable"), [("fail", "internal", False), ("oom", "gpu_out_of_memory", False)]
 )
 async def test_an_error_has_a_public_and_a_private_part_and_the_child_goes_on(
     slot: Slot, tmp_path: Path, word: str, code: str, retryable: bool

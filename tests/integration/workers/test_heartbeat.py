@@ -12,7 +12,8 @@ from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
 from tests.builders import WORKER, a_running_task, claim
 from tests.fakes import ListeningDoorbell
-from workers.heartbeat import Heartbeat, RunningJob
+from workers.heartbeat import Heartbeat
+from workers.job import RunningJob
 
 
 @pytest_asyncio.fixture
