@@ -147,11 +147,12 @@ async def a_worker(
     pace: Pace | None = None,
     timeout_s: float = 60.0,
     cancel_grace_s: float = 5.0,
+    max_crashes: int = 3,
     first_self_test_s: float = 0.1,
 ) -> AsyncIterator[Worker]:
     """Run one slot until the end of the block; what is running then is given back."""
     slot, line = _slot(folder, engine), Line()
-    lifecycle = Lifecycle(db, ListeningDoorbell(), worker_id=WORKER, lease_s=30, max_crashes=3)
+    lifecycle = Lifecycle(db, ListeningDoorbell(), worker_id=WORKER, lease_s=30, max_crashes=max_crashes)
     fleet = Fleet(db, worker_id=WORKER, version="1", slots=1, device="cpu", describe=lambda: ([], []))
     heartbeat = Heartbeat(lifecycle, fleet, worker_id=WORKER, every_s=0.2)
     store = store or FolderStore(folder / "objects")

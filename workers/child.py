@@ -136,13 +136,12 @@ class Child:
 
         def one(index: int, wave: Wave) -> GeneratedClip:
             nonlocal written
-            if self._cancelled[job.id].is_set():
-                raise Cancelled("cancelled")
             clip = encode(
                 wave,
                 index=index,
                 audio_format=job.request.audio_format,
                 scratch_dir=Path(job.request.scratch_dir),
+                should_cancel=self._cancelled[job.id].is_set,
             )
             with lock:
                 written += 1

@@ -61,13 +61,19 @@ class Slot:
         self._child: ChildProcess | None = None
         self._following: asyncio.Task[None] | None = None
         self._ending: ChildProcess | None = None
+        self._retired = False
         self.models: tuple[ModelInfo, ...] = ()
         self.loaded: str | None = None
         self.start_seconds: dict[str, float] = {}
 
     @property
     def alive(self) -> bool:
-        """Whether there is a child that is not known to be dead."""
+        """Whether there is a child for the next job."""
+        return self._runs and not self._retired
+
+    @property
+    def _runs(self) -> bool:
+        """Whether there is a process that is not known to be dead; a retired one may be writing files."""
         return self._following is not None and not self._following.done()
 
     @property
@@ -76,7 +82,7 @@ class Slot:
         return self._child.pid if self._child is not None and self.alive else None
 
     async def start(self) -> None:
-        """Start a child and wait until its model is loaded; a living one is left as it is.
+        """Start a child and wait until its model is loaded; one for the next job is left as it is.
 
         Raises:
             StartFailed: the engine said why it cannot start.
@@ -85,10 +91,12 @@ class Slot:
         """
         if self.alive:
             return
+        if self._runs:
+            await self._retire()
         begun = time.monotonic()
         ready: asyncio.Future[protocol.Ready] = asyncio.get_running_loop().create_future()
         child = await ChildProcess.spawn(child_environment(os.environ, self._options.environment))
-        self._child = child
+        self._child, self._retired = child, False
         self._following = asyncio.create_task(self._follow(child, ready))
         try:
             async with asyncio.timeout(self._options.start_timeout_s):
@@ -136,9 +144,7 @@ class Slot:
             await self.cancel(job_id)
             raise
         except JobFailed as error:
-            if error.poisons:
-                await self._written()
-                await self.kill()  # it is ending anyway; `alive` shall say so at once
+            self._retired = self._retired or error.poisons
             raise
         finally:
             del self._pending[job_id]
@@ -155,8 +161,7 @@ class Slot:
         Raises:
             StartFailed, ChildDied, TimeoutError: as for `start`.
         """
-        await self._written()
-        await self.stop()
+        self._retired = True
         await self.start()
 
     async def kill(self) -> None:
@@ -175,11 +180,12 @@ class Slot:
             await asyncio.wait([self._following], timeout=grace_s)
         await self.kill()
 
-    async def _written(self) -> None:
-        """Wait, not for ever, until the child has answered what it was asked."""
+    async def _retire(self) -> None:
+        """Give the child that serves no more jobs the time to write what it has computed, then end it."""
         answers = [pending.result for pending in self._pending.values()]
         if answers:
             await asyncio.wait(answers, timeout=WRITING_S)
+        await self.stop()
 
     async def _follow(self, child: ChildProcess, ready: asyncio.Future[protocol.Ready]) -> None:
         """Pass the child's reports on until it is gone, then tell everyone who waits."""
@@ -222,6 +228,6 @@ class Slot:
                 pending.result.set_exception(JobFailed(report))
 
     async def _send(self, command: protocol.Command) -> None:
-        if self._child is None or not self.alive:
+        if self._child is None or not self._runs:
             raise ChildDied(None)
         await self._child.send(command)

@@ -232,9 +232,20 @@ async def test_a_device_error_ends_the_child(slot: Slot, tmp_path: Path) -> None
         await slot.generate(a_request(tmp_path, "device"))
     assert (failed.value.retryable, failed.value.poisons) == (True, True)
     assert not slot.alive
-    assert not is_running(pid)
     await slot.start()
+    assert not is_running(pid)
     assert len((await slot.generate(a_request(tmp_path, ""))).clips) == 1
+
+
+async def test_a_child_that_ends_writes_what_it_has_computed(slot: Slot, tmp_path: Path) -> None:
+    computed = asyncio.Event()
+    long = a_request(tmp_path, "clip=20", items=2)
+    writing = asyncio.create_task(slot.generate(replace(long, audio_format="mp3"), on_computed=computed.set))
+    await until(computed)
+    pid = slot.pid
+    await slot.renew()
+    assert slot.pid != pid
+    assert [clip.duration for clip in (await writing).clips] == [20.0, 20.0]
 
 
 async def test_a_file_that_cannot_be_written_is_worth_another_try(slot: Slot, tmp_path: Path) -> None:
