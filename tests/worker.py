@@ -24,17 +24,13 @@ from tests.builders import MODEL, WORKER, a_task
 from tests.fakes import ListeningDoorbell
 from tests.processes import STUB
 from workers.bell import Bell
-from workers.compute import Compute
-from workers.generate import Generate
 from workers.heartbeat import Heartbeat
 from workers.inputs import Inputs
-from workers.line import Line
-from workers.loop import SlotLoop
+from workers.loop import Pauses, SlotLoop
 from workers.pace import Pace
-from workers.selftest import SelfTest
 from workers.slot import Slot, SlotOptions
-from workers.upload import Upload
-from workers.watch import Limits, Watch
+from workers.watch import Limits
+from workers.wiring import Shared, loop_of
 
 _OFFERS = Offers(models=(ModelOffer(name=MODEL, category="turbo"),), default_model=MODEL)
 
@@ -46,9 +42,7 @@ class Worker:
     db: Database
     team: TeamId
     url: str
-    folder: Path
     slot: Slot
-    line: Line
     loop: SlotLoop
     fleet: Fleet
     heartbeat: Heartbeat
@@ -148,48 +142,35 @@ async def a_worker(
     timeout_s: float = 60.0,
     cancel_grace_s: float = 5.0,
     max_crashes: int = 3,
-    first_self_test_s: float = 0.1,
 ) -> AsyncIterator[Worker]:
     """Run one slot until the end of the block; what is running then is given back."""
-    slot, line = _slot(folder, engine), Line()
+    slot = _slot(folder, engine)
     lifecycle = Lifecycle(db, ListeningDoorbell(), worker_id=WORKER, lease_s=30, max_crashes=max_crashes)
     fleet = Fleet(db, worker_id=WORKER, version="1", slots=1, device="cpu", describe=lambda: ([], []))
     heartbeat = Heartbeat(lifecycle, fleet, worker_id=WORKER, every_s=0.2)
     store = store or FolderStore(folder / "objects")
-    watch = Watch(Limits(timeout_s=timeout_s, cancel_grace_s=cancel_grace_s))
-    compute = Compute(
-        slot,
-        line,
-        heartbeat=heartbeat,
-        inputs=Inputs(store, max_seconds=600),
-        watch=watch,
-        pace=pace or Pace(),
-    )
-    generate = Generate(
-        slot,
-        compute=compute,
-        upload=Upload(lifecycle=lifecycle, store=store, watch=watch),
+    shared = Shared(
         lifecycle=lifecycle,
         heartbeat=heartbeat,
-        scratch=folder / "scratch",
-    )
-    loop = SlotLoop(
-        slot,
-        line,
-        lifecycle=lifecycle,
-        generate=generate,
-        self_test=SelfTest(model=MODEL, scratch=folder / "scratch"),
         bell=Bell("redis://127.0.0.1:1", slots=1),  # never rung: the loop asks often
         fleet=fleet,
-        models=[MODEL],
-        on_health=lambda: fleet.change("faulty" if line.health.is_broken else "ready"),
-        idle_poll_s=0.02,
-        first_self_test_s=first_self_test_s,
+        store=store,
+        inputs=Inputs(store, max_seconds=600),
+        pace=pace or Pace(),
+        limits=Limits(timeout_s=timeout_s, cancel_grace_s=cancel_grace_s),
+        pauses=Pauses(idle_poll_s=0.02, first_self_test_s=0.1),
+        scratch=folder / "scratch",
     )
+
+    async def on_health() -> None:
+        await fleet.change("faulty" if loop.is_broken else "ready")
+
+    loop = loop_of(slot, shared, models=[MODEL], on_health=on_health)
+
     beating = asyncio.create_task(heartbeat.run_forever())
     running = asyncio.create_task(loop.run())
     try:
-        yield Worker(db, team, url, folder, slot, line, loop, fleet, heartbeat, running)
+        yield Worker(db, team, url, slot, loop, fleet, heartbeat, running)
     finally:
         loop.stop_claiming()
         running.cancel()

@@ -30,6 +30,7 @@ from workers.bell import Bell
 from workers.deliver import Deliveries
 from workers.heartbeat import Heartbeat
 from workers.inputs import Inputs
+from workers.loop import Pauses
 from workers.nudges import Nudges
 from workers.pace import Pace
 from workers.post import Poster
@@ -96,6 +97,7 @@ class WorkerProcess:
             inputs=Inputs(store, max_seconds=settings.max_input_seconds),
             pace=Pace(),
             limits=Limits(timeout_s=settings.task_timeout, cancel_grace_s=settings.cancel_grace),
+            pauses=Pauses(),
             scratch=self._scratch,
         )
         self._loops = [

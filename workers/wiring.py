@@ -33,6 +33,7 @@ class Shared:
     inputs: Inputs
     pace: Pace
     limits: Limits
+    pauses: Pauses
     scratch: Path
 
 
@@ -42,7 +43,6 @@ def loop_of(
     *,
     models: Sequence[str],
     on_health: Callable[[], Awaitable[None]],
-    pauses: Pauses = Pauses(),
 ) -> SlotLoop:
     """Return the loop that claims tasks of these models for the slot; see `SlotLoop`."""
     line, watch = Line(), Watch(shared.limits)
@@ -71,5 +71,5 @@ def loop_of(
         fleet=shared.fleet,
         models=models,
         on_health=on_health,
-        pauses=pauses,
+        pauses=shared.pauses,
     )
