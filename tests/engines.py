@@ -79,8 +79,11 @@ class StubEngine:
             if len(items) > int(values.get("fits", len(items))):
                 raise OutOfMemory(_NO_MEMORY)
             self._pretend(request, words, values, on_progress, should_cancel)
+            decoded_at = time.monotonic() + float(values.get("vae", 0.0))
             clip_s = float(values.get("clip", request.duration or 1.0))
-            return tuple(level(tone(item, clip_s), seed=item.seed) for item in items)
+            waves = tuple(level(tone(item, clip_s), seed=item.seed) for item in items)
+            sleep_until(decoded_at)
+            return waves
 
         begun = time.monotonic()
         with _accelerator:
@@ -111,18 +114,18 @@ class StubEngine:
         should_cancel: ShouldCancel,
     ) -> None:
         """Take the time of each stage and misbehave as asked."""
-        steps = _steps(values)
+        steps, step_s = _steps(values), float(values.get("sleep", 0.0)) / _steps(values)
         on_progress("encoding", 0, 1)
-        time.sleep(float(values.get("text", 0.0)))
+        encoded_at = time.monotonic() + float(values.get("text", 0.0))
+        sleep_until(encoded_at)
         for step in range(steps):
-            time.sleep(float(values.get("sleep", 0.0)) / steps)
+            sleep_until(encoded_at + (step + 1) * step_s)
             if step == steps // 2:
                 self._misbehave(words, request.items[0].seed)
             on_progress("diffusing", step + 1, steps)
             if should_cancel():
                 raise Cancelled("cancelled")
         on_progress("decoding", 0, 1)
-        time.sleep(float(values.get("vae", 0.0)))
 
     def _misbehave(self, words: list[str], seed: int) -> None:
         fault = next((word for word in words if word in _FAULTS), None)
@@ -159,6 +162,11 @@ class BrokenUntil(StubEngine):
         if not (Path(self._options.models_dir) / "mended").exists():
             os.kill(os.getpid(), signal.SIGKILL)
         return super().compute(request, on_progress, should_cancel)
+
+
+def sleep_until(moment: float) -> None:
+    """Sleep until that time of the monotonic clock, so that the work in between costs no time of its own."""
+    time.sleep(max(0.0, moment - time.monotonic()))
 
 
 def _steps(values: dict[str, str]) -> int:
