@@ -8,12 +8,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz check format docs
+.PHONY: help setup demo serve test bench fuzz check format docs
 
 help:
 	@echo "make demo    set up, generate one clip over HTTP, restart everything, compare"
 	@echo "make serve   run the service on http://127.0.0.1:8001 until Ctrl-C (MODEL=$(MODEL))"
 	@echo "make test    run all tests"
+	@echo "make bench   time the engine and the service against the bare library and the ideal"
 	@echo "make fuzz    send 20000 random requests, in open and closed mode, made from the OpenAPI document"
 	@echo "make check   formatting, lint, types, import contracts, migrations"
 
@@ -35,6 +36,10 @@ serve: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest
+
+bench: $(READY)
+	@$(BIN)/python -m tests.bench.overlap
+	@$(BIN)/python -m tests.bench.overhead
 
 fuzz: $(READY)
 	@FUZZ_REQUESTS=10000 $(BIN)/python -m pytest -s tests/acceptance/test_fuzz.py

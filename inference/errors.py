@@ -62,10 +62,9 @@ class AudioUnreadable(EngineError):
 
 
 class OutOfMemory(EngineError):
-    """The accelerator has not enough memory for this request."""
+    """The accelerator has not enough memory for this request; a fresh process may have."""
 
     code = "gpu_out_of_memory"
-    retryable = True
 
 
 class DeviceError(EngineError):

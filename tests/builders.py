@@ -48,7 +48,7 @@ async def a_task(
         priority=priority,
         request={},
         content_type="application/json",
-        params={"seeds": [1], "lm_seed": 2, "batch_size": 1, **params},
+        params={"seeds": [1], "lm_seed": 2, "batch_size": 1, "task_type": task_type, **params},
         labels=labels or {},
         inputs=inputs,
     )

@@ -8,7 +8,7 @@ from app import logs
 from app.domain.errors import ServiceError
 from app.settings import ConfigurationError, load
 from workers import main as composition
-from workers.slot import ChildDied, StartFailed
+from workers.failure import ChildDied, StartFailed
 
 log = logging.getLogger("workers")
 

@@ -27,6 +27,8 @@ from workers.failpoint import Failpoints
 # Files written at a time; a request has at most eight items, and encoding is CPU work.
 _ENCODER_THREADS = min(8, os.cpu_count() or 1)
 _EXIT_POISONED = 70
+# Files of an earlier job that a process about to end may still write.
+WRITING_S = 60.0
 
 
 class Child:
@@ -39,7 +41,8 @@ class Child:
         self._jobs: SimpleQueue[protocol.Job] = SimpleQueue()
         self._cancelled: dict[str, threading.Event] = {}
         self._encoders = ThreadPoolExecutor(_ENCODER_THREADS, thread_name_prefix="encode")
-        # One finished, unwritten result may wait (600 s = 230 MB an item); the next one waits to hand over.
+        # One result is written at a time (600 s = 230 MB an item); the next one waits for it, and the model
+        # with it.
         self._unwritten = threading.Semaphore(1)
 
     def serve(self) -> None:
@@ -102,8 +105,8 @@ class Child:
             del self._cancelled[job.id]
             self._report_failure(job.id, error)
             return
-        self._unwritten.acquire()
         self._send(protocol.Computed(id=job.id))
+        self._unwritten.acquire()
         threading.Thread(target=self._write, args=(job, computed), name="write").start()
 
     def _load(self, engine: Engine, job: protocol.Job) -> None:
@@ -123,8 +126,6 @@ class Child:
         """Write the files of one job in the pool and report; runs beside the model."""
         begun = time.perf_counter()
         try:
-            if self._cancelled[job.id].is_set():
-                raise Cancelled("cancelled")
             self._failpoints.hit("child.before_encode")
             clips = self._encode_all(job, computed.waves)
             self._failpoints.hit("child.after_encode")
@@ -154,6 +155,7 @@ class Child:
                 index=index,
                 audio_format=job.request.audio_format,
                 scratch_dir=Path(job.request.scratch_dir),
+                should_cancel=self._cancelled[job.id].is_set,
             )
             with lock:
                 written += 1
@@ -169,6 +171,7 @@ class Child:
         failed = failure(job_id, error)
         self._send(failed)
         if failed.poisons:
+            self._unwritten.acquire(timeout=WRITING_S)  # files at hand need no accelerator
             os._exit(_EXIT_POISONED)
 
     def _send(self, report: protocol.Report) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from workers import protocol
+from workers.failure import ChildDied
 
 log = logging.getLogger(__name__)
 
@@ -22,17 +23,6 @@ _ALLOWED_PREFIXES = ("CUDA_", "LC_", "MKL_", "NVIDIA_", "OMP_", "PYTORCH_", "TOR
 _PACKAGES_ROOT = Path(__file__).resolve().parents[1]
 # From the end of the pipe to the end of the process; the exit status tells more than our signal would.
 _EXIT_GRACE_S = 1.0
-
-
-class ChildDied(Exception):
-    """The child ended without a word about the job.
-
-    `returncode` as in asyncio: negative = killed by that signal; None = not known.
-    """
-
-    def __init__(self, returncode: int | None) -> None:
-        super().__init__(f"the child process died (status {returncode})")
-        self.returncode = returncode
 
 
 class ChildProcess:

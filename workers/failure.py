@@ -1,4 +1,47 @@
-"""A task that fails outside the child."""
+"""How a job ends that does not succeed."""
+
+from workers import protocol
+
+
+class ChildDied(Exception):
+    """The child ended without a word about the job.
+
+    Attributes:
+        returncode: as in asyncio: negative = killed by that signal; None = not known.
+        wanted: we ended it ourselves, for a reason that another job may have given.
+    """
+
+    def __init__(self, returncode: int | None, *, wanted: bool = False) -> None:
+        super().__init__(f"the child process died (status {returncode})")
+        self.returncode = returncode
+        self.wanted = wanted
+
+
+class JobFailed(Exception):
+    """The child reported an error.
+
+    Attributes:
+        code, message: public.
+        trace: traceback, for admins only.
+        retryable: another attempt may help.
+        poisons: the child has ended itself and must be started again.
+    """
+
+    def __init__(self, report: protocol.Failed) -> None:
+        super().__init__(report.message)
+        self.code = report.code
+        self.message = report.message
+        self.trace = report.trace
+        self.retryable = report.retryable
+        self.poisons = report.poisons
+
+
+class StartFailed(JobFailed):
+    """The engine could not be built, or its model not be loaded."""
+
+
+class JobCancelled(Exception):
+    """The job stopped because it was asked to."""
 
 
 class TaskFailed(Exception):
@@ -10,3 +53,7 @@ class TaskFailed(Exception):
         self.message = message
         self.trace: str | None = None
         self.retryable = retryable
+
+
+class TaskReleased(Exception):
+    """The task cannot go on here, through no fault of its own: it goes back to the queue untouched."""

@@ -1,204 +1,120 @@
-"""One music job: request to the child, clips to the store, outcome to the row."""
+"""One music job: compute, upload, and whatever became of it into the row."""
 
 import asyncio
 import logging
 import shutil
-from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
-from app.db.tasks import ClaimedTask
-from app.domain.errors import StorageRefusedError, StorageUnavailableError
-from app.domain.ports import ObjectStore
 from app.logs import trace_of
-from app.services.lifecycle import RESULT_HOLD_S, Lifecycle
-from inference.request import GenerationResult, InputAudio
-from workers.failure import TaskFailed
-from workers.heartbeat import Heartbeat, RunningJob
-from workers.hold import while_store_is_away
-from workers.inputs import Inputs
-from workers.records import gpu_seconds, object_row, request_of, stored_result
-from workers.slot import ChildDied, JobCancelled, JobFailed, Slot
+from app.services.lifecycle import Lifecycle
+from workers.compute import Compute
+from workers.failure import ChildDied, JobCancelled, JobFailed, TaskFailed, TaskReleased
+from workers.heartbeat import Heartbeat
+from workers.job import RunningJob
+from workers.slot import Slot
+from workers.upload import Upload
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Times in seconds: one attempt in all, and a cancel before the child is killed."""
-
-    timeout_s: float
-    cancel_grace_s: float
-
 
 class Generate:
-    """Runs claimed generation tasks on a slot."""
+    """Runs claimed generation tasks of one slot, each to its outcome."""
 
     def __init__(
         self,
+        slot: Slot,
         *,
+        compute: Compute,
+        upload: Upload,
         lifecycle: Lifecycle,
         heartbeat: Heartbeat,
-        store: ObjectStore,
-        inputs: Inputs,
         scratch: Path,
-        limits: Limits,
     ) -> None:
+        self._slot = slot
+        self._compute = compute
+        self._upload = upload
         self._lifecycle = lifecycle
         self._heartbeat = heartbeat
-        self._store = store
-        self._inputs = inputs
         self._scratch = scratch
-        self._limits = limits
 
-    async def __call__(self, task: ClaimedTask, slot: Slot) -> None:
+    async def __call__(self, job: RunningJob) -> None:
         """Run one claimed task to an outcome; never raises for a fault of the job.
 
         Raises:
             asyncio.CancelledError: the worker stops; the child is dead and the task given back.
         """
-        job = RunningJob(task)
-        scratch = self._scratch / str(task.id) / str(task.attempt)
-        context = {"task_id": task.id, "attempt": task.attempt, "team": task.team_id}
-        log.info("task claimed", extra=context)
+        scratch = self._scratch / str(job.task.id) / str(job.task.attempt)
+        log.info("task claimed", extra=_context(job))
         self._heartbeat.add(job)
         try:
             await asyncio.to_thread(scratch.mkdir, parents=True, exist_ok=True)
-            result = await self._compute(job, slot, scratch)
-            if await self._deliver(job, result):
+            result = await self._compute(job, scratch)
+            if await self._upload(job, result):
                 seconds = round(sum(result.seconds.values()), 3)
-                log.info("task finished", extra={**context, "seconds": seconds})
-        except JobCancelled:
-            job.ending = True
-            await self._stopped(job)
-        except ChildDied:
-            job.ending = True
-            log.error("child died", extra=context)
-            await self._lifecycle.child_died(task, gpu_seconds=job.gpu_seconds)
-        except (JobFailed, TaskFailed) as failure:
-            job.ending = True
-            log.warning("task failed", extra={**context, "code": failure.code, "reason": failure.message})
-            if failure.trace:
-                log.debug("traceback of the failed task\n%s", failure.trace, extra=context)
-            await self._lifecycle.fail(
-                task,
-                code=failure.code,
-                message=failure.message,
-                trace=failure.trace,
-                retryable=failure.retryable,
-                gpu_seconds=job.gpu_seconds,
-            )
+                log.info("task finished", extra={**_context(job), "seconds": seconds})
         except asyncio.CancelledError:
-            await asyncio.shield(self._give_back(job, slot))
+            await asyncio.shield(self._give_back(job))
             raise
         except Exception as error:
-            log.exception("task failed unexpectedly", extra=context)
-            await self._lifecycle.fail(
-                task, code="internal", message="internal error", trace=trace_of(error), retryable=True
-            )
+            job.ending = True
+            await self._settle(job, error)
         finally:
             self._heartbeat.remove(job)
             await asyncio.to_thread(_remove, scratch)
 
-    async def _compute(self, job: RunningJob, slot: Slot, scratch: Path) -> GenerationResult:
-        """Bring the inputs and have the child generate, in one time limit and until asked to stop."""
-        deadline = asyncio.get_running_loop().time() + self._limits.timeout_s
-        inputs: dict[str, InputAudio] = {}
-        if job.task.inputs:
-            self._heartbeat.report(job, "loading", 0, 1)
-            preparing = self._inputs.prepare(job.task.inputs, scratch)
-            inputs = await self._until_asked(job, preparing, deadline)
-        generating = slot.generate(
-            request_of(job.task, scratch, inputs),
-            on_progress=lambda stage, done, total: self._heartbeat.report(job, stage, done, total),
-            on_loaded=lambda model, seconds: self._heartbeat.loaded(job, model, seconds),
-        )
-        return await self._until_asked(job, generating, deadline, slot)
+    async def _settle(self, job: RunningJob, error: Exception) -> None:
+        """Write what ended the job."""
+        match error:
+            case JobCancelled():
+                await self._cancelled(job)
+            case ChildDied(wanted=False):
+                log.error("child died", extra=_context(job))
+                await self._lifecycle.child_died(job.task, gpu_seconds=job.gpu_seconds)
+            case ChildDied() | TaskReleased():
+                # The child was ended for the sake of another job, or there is none to be had.
+                await self._release(job)
+            case JobFailed() | TaskFailed():
+                await self._failed(job, error)
+            case _:
+                log.error("task failed unexpectedly", exc_info=error, extra=_context(job))
+                unexpected = TaskFailed("internal", "internal error", retryable=True)
+                unexpected.trace = trace_of(error)
+                await self._failed(job, unexpected)
 
-    async def _until_asked(
-        self, job: RunningJob, work: Coroutine[Any, Any, T], deadline: float, slot: Slot | None = None
-    ) -> T:
-        """Wait for work until the deadline or a wish to stop; the child of `slot` is stopped then too."""
-        working = asyncio.create_task(work)
-        asked = asyncio.create_task(_first(job.cancelled, job.lost))
-        try:
-            left_s = deadline - asyncio.get_running_loop().time()
-            await asyncio.wait({working, asked}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-            if asked.done():
-                if slot is not None:
-                    await self._stop_child(slot, working)
-                raise JobCancelled
-            if slot is not None:
-                await slot.kill()
-            limit = f"{self._limits.timeout_s:g}"
-            raise TaskFailed("timeout", f"the task took longer than {limit} seconds")
-        finally:
-            asked.cancel()
-            if not working.done():
-                working.cancel()
-            await asyncio.gather(working, asked, return_exceptions=True)
-
-    async def _stop_child(self, slot: Slot, computing: "asyncio.Task[Any]") -> None:
-        """Ask the child to stop at its next step; after the grace, kill it."""
-        await slot.cancel()
-        await asyncio.wait({computing}, timeout=self._limits.cancel_grace_s)
-        if not computing.done():
-            log.warning("child did not stop in time and was killed")
-            await slot.kill()
-
-    async def _stopped(self, job: RunningJob) -> None:
-        """The computation stopped on request: record it, unless the task is somebody else's by now."""
+    async def _cancelled(self, job: RunningJob) -> None:
+        """The work stopped on request: record it, unless the task is somebody else's by now."""
         if job.lost.is_set():
             return
-        log.info("task cancelled", extra={"task_id": job.task.id, "attempt": job.task.attempt})
+        log.info("task cancelled", extra=_context(job))
         await self._lifecycle.cancelled(job.task, gpu_seconds=job.gpu_seconds)
 
-    async def _give_back(self, job: RunningJob, slot: Slot) -> None:
-        await slot.kill()
-        await self._lifecycle.release(job.task.id, job.task.attempt)
-        log.info("task released", extra={"task_id": job.task.id, "attempt": job.task.attempt})
-
-    async def _deliver(self, job: RunningJob, result: GenerationResult) -> bool:
-        """Objects first, row second; a refused row means that the objects are nobody's, so they go."""
-        task = job.task
-        if len(result.clips) != len(task.params["seeds"]):
-            wanted = len(task.params["seeds"])
-            raise TaskFailed("internal", f"the engine delivered {len(result.clips)} of {wanted} clips")
-        rows = [object_row(task, clip) for clip in result.clips]
-        hold_until = asyncio.get_running_loop().time() + RESULT_HOLD_S
-        for clip, row in zip(result.clips, rows, strict=True):
-            await while_store_is_away(
-                partial(self._put, row, Path(clip.path)), key=row["storage_key"], until=hold_until
-            )
-        job.ending = True
-        done = await self._lifecycle.succeed(
-            task,
-            result=stored_result(task, result),
-            clips=rows,
-            gpu_seconds=gpu_seconds(result),
+    async def _failed(self, job: RunningJob, failure: JobFailed | TaskFailed) -> None:
+        log.warning("task failed", extra={**_context(job), "code": failure.code, "reason": failure.message})
+        if failure.trace:
+            log.debug("traceback of the failed task\n%s", failure.trace, extra=_context(job))
+        await self._lifecycle.fail(
+            job.task,
+            code=failure.code,
+            message=failure.message,
+            trace=failure.trace,
+            retryable=failure.retryable,
+            gpu_seconds=job.gpu_seconds,
         )
-        if not done:
-            log.warning("late result dropped", extra={"task_id": task.id, "attempt": task.attempt})
-            # Changes nothing unless a cancel came first.
-            await self._lifecycle.cancelled(task, gpu_seconds=gpu_seconds(result))
-            await self._discard(rows)
-        return done
 
-    async def _discard(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Remove objects that are nobody's; what stays for now is removed as an orphan."""
-        for row in rows:
-            with suppress(StorageUnavailableError, StorageRefusedError):
-                await self._store.delete(row["storage_key"])
+    async def _give_back(self, job: RunningJob) -> None:
+        """Release the task, once no child works for it."""
+        if job.is_in_child:
+            await self._slot.kill()
+        await self._release(job)
 
-    async def _put(self, row: Mapping[str, Any], path: Path) -> None:
-        await self._store.put_file(row["storage_key"], path, sha256=row["sha256"], mime=row["mime"])
+    async def _release(self, job: RunningJob) -> None:
+        await self._lifecycle.release(job.task.id, job.task.attempt, gpu_seconds=job.gpu_seconds)
+        log.info("task released", extra=_context(job))
+
+
+def _context(job: RunningJob) -> dict[str, object]:
+    return {"task_id": job.task.id, "attempt": job.task.attempt, "team": job.task.team_id}
 
 
 def _remove(scratch: Path) -> None:
@@ -206,12 +122,3 @@ def _remove(scratch: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     with suppress(OSError):
         scratch.parent.rmdir()
-
-
-async def _first(*events: asyncio.Event) -> None:
-    waits = [asyncio.create_task(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for waiting in waits:
-            waiting.cancel()

@@ -2,82 +2,21 @@
 
 import asyncio
 import logging
-import time
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from app.db.tasks import Beat, ClaimedTask
+from app.db.tasks import ClaimedTask
 from app.domain.errors import DatabaseUnavailableError
 from app.domain.task import TaskId
 from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
-from workers.progress import GPU_STAGES, Progress
+from workers.job import RunningJob
 
 log = logging.getLogger(__name__)
 
 # Progress is written at most this often between heartbeats.
 SHORTEST_GAP_S = 0.5
-# A step of progress that is worth a write of its own: a job causes at most 20 of them.
-WORTH_TELLING = 0.05
-_ENOUGH_TO_ESTIMATE = 0.1
-
-
-class RunningJob:
-    """One claimed task in this process.
-
-    Attributes:
-        cancelled: set when a cancel was asked for.
-        lost: set when another attempt owns the task.
-        ending: the outcome is being written, so a row that is no longer running is no surprise.
-    """
-
-    def __init__(self, task: ClaimedTask) -> None:
-        self.task = task
-        self.progress = Progress(has_source=bool(task.inputs))
-        self.cancelled = asyncio.Event()
-        self.lost = asyncio.Event()
-        self.ending = False
-        self.stage_changed = False
-        self._computing_since: float | None = None
-        self._told = self.progress.value
-
-    @property
-    def key(self) -> tuple[TaskId, int]:
-        """Task and attempt; two attempts of one task can meet in one worker."""
-        return self.task.id, self.task.attempt
-
-    @property
-    def gpu_seconds(self) -> float:
-        """Seconds since the accelerator began to work for this attempt."""
-        return 0.0 if self._computing_since is None else time.monotonic() - self._computing_since
-
-    @property
-    def rest_s(self) -> float | None:
-        """Estimated seconds to the end; None before there is anything to go by."""
-        if self._computing_since is None or self.progress.value < _ENOUGH_TO_ESTIMATE:
-            return None
-        return self.gpu_seconds * (1.0 - self.progress.value) / self.progress.value
-
-    def beat(self) -> Beat:
-        """What the next heartbeat writes."""
-        self._told = self.progress.value
-        return Beat(
-            id=self.task.id,
-            attempt=self.task.attempt,
-            progress=self.progress.value,
-            stage=self.progress.stage,
-            progress_text=self.progress.text,
-            stage_changed=self.stage_changed,
-        )
-
-    def report(self, stage: str, done: int, total: int) -> bool:
-        """Take in progress of the engine; returns whether a poller should see it soon."""
-        if self._computing_since is None and stage in GPU_STAGES:
-            self._computing_since = time.monotonic()
-        if self.progress.report(stage, done, total):
-            self.stage_changed = True
-        return self.stage_changed or self.progress.value - self._told >= WORTH_TELLING
 
 
 class Heartbeat:
@@ -150,7 +89,8 @@ class Heartbeat:
             self._swaps.pop(0)
 
     async def _beat(self) -> None:
-        jobs = list(self._jobs.values())
+        # A child that hangs must not keep a task, whatever becomes of our attempt to end it.
+        jobs = [job for job in self._jobs.values() if not job.is_hung]
         if not jobs:
             return
         beats = [job.beat() for job in jobs]

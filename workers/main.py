@@ -29,13 +29,15 @@ from inference.audio.kinds import decodable_kinds
 from inference.request import EngineOptions
 from workers.bell import Bell
 from workers.deliver import Deliveries
-from workers.generate import Generate, Limits
 from workers.heartbeat import Heartbeat
 from workers.inputs import Inputs
-from workers.loop import SlotLoop
+from workers.loop import Pauses
 from workers.nudges import Nudges
+from workers.pace import Pace
 from workers.post import Poster
 from workers.slot import Slot, SlotOptions
+from workers.watch import Limits
+from workers.wiring import Shared, loop_of
 
 log = logging.getLogger(__name__)
 
@@ -89,24 +91,20 @@ class WorkerProcess:
             retention=Retention(self._database, store, record_days=settings.record_retention_days),
         )
         self._deliveries = _deliveries(settings, self._database)
-        generate = Generate(
+        shared = Shared(
             lifecycle=lifecycle,
             heartbeat=self._heartbeat,
+            bell=self._bell,
+            fleet=self._fleet,
             store=store,
             inputs=Inputs(store, max_seconds=settings.max_input_seconds),
-            scratch=self._scratch,
+            pace=Pace(),
             limits=Limits(timeout_s=settings.task_timeout, cancel_grace_s=settings.cancel_grace),
+            pauses=Pauses(),
+            scratch=self._scratch,
         )
         self._loops = [
-            SlotLoop(
-                slot,
-                lifecycle=lifecycle,
-                generate=generate,
-                bell=self._bell,
-                fleet=self._fleet,
-                models=settings.models,
-            )
-            for slot in self._slots
+            loop_of(slot, shared, models=settings.models, on_health=self._tell_health) for slot in self._slots
         ]
 
     async def run(self, stop: asyncio.Event, stop_now: asyncio.Event) -> None:
@@ -199,6 +197,12 @@ class WorkerProcess:
         await self._database.close()
         await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
         log.info("worker ended")
+
+    async def _tell_health(self) -> None:
+        """Report a worker of which no slot works as faulty; one that drains says only that."""
+        if self._fleet.state in ("ready", "faulty"):
+            broken = all(loop.is_broken for loop in self._loops)
+            await self._fleet.change("faulty" if broken else "ready")
 
     def _describe(self) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
         """Models that this worker serves, and those that its slots hold."""

@@ -4,7 +4,8 @@ from app.domain.progress import progress_text
 
 # Share of a typical job that each stage takes; the number only has to rise and to feel right.
 _WEIGHTS = {"loading": 2.0, "lm": 20.0, "encoding": 4.0, "diffusing": 60.0, "decoding": 10.0, "saving": 4.0}
-GPU_STAGES = ("encoding", "diffusing", "decoding")
+GPU_STAGES = ("lm", "encoding", "diffusing", "decoding")
+LAST_GPU_STAGE = "decoding"
 _LOWEST, _HIGHEST = 0.01, 0.99
 
 

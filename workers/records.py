@@ -10,10 +10,10 @@ from typing import Any
 from app.db.tasks import ClaimedTask
 from app.domain.codes import parse_codes
 from inference.request import GeneratedClip, GenerationRequest, GenerationResult, InputAudio, ItemSpec
-from workers.progress import GPU_STAGES
 
 # Length of a clip when nobody knows one: neither the client, nor a source, nor a language model.
 DEFAULT_DURATION_S = 60.0
+LONGEST_S = 600.0
 # Three spellings of one wish; the model was trained with the last one (acestep/constants.py @f30aee4).
 INSTRUMENTAL = ("", "[inst]", "[instrumental]")
 INSTRUMENTAL_LYRICS = "[Instrumental]"
@@ -74,9 +74,11 @@ def _codes(params: Mapping[str, Any]) -> Sequence[tuple[int, ...] | None]:
     return codes * clips if len(codes) == 1 else codes
 
 
-def gpu_seconds(result: GenerationResult) -> float:
-    """Seconds in which the accelerator was held."""
-    return sum(result.seconds.get(stage, 0.0) for stage in GPU_STAGES)
+def audio_seconds(task: ClaimedTask) -> float:
+    """Return the seconds of all clips together; where nobody knows them yet, the most that are possible."""
+    sources = [given for given in task.inputs if given["role"] == "source"]
+    each_s = sources[0].get("duration") if sources else task.params["audio_duration"]
+    return (each_s or LONGEST_S) * len(task.params["seeds"])
 
 
 def object_row(task: ClaimedTask, clip: GeneratedClip) -> dict[str, Any]:

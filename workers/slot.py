@@ -11,38 +11,13 @@ from uuid import uuid4
 
 from inference.request import EngineOptions, GenerationRequest, GenerationResult, ModelInfo, OnProgress
 from workers import protocol
-from workers.child_process import ChildDied, ChildProcess, child_environment
-
-__all__ = ["ChildDied", "JobCancelled", "JobFailed", "Slot", "SlotOptions", "StartFailed"]
+from workers.child_process import ChildProcess, child_environment
+from workers.failure import ChildDied, JobCancelled, JobFailed, StartFailed
 
 log = logging.getLogger(__name__)
 
-
-class JobFailed(Exception):
-    """The child reported an error.
-
-    Attributes:
-        code, message: public.
-        trace: traceback, for admins only.
-        retryable: another attempt may help.
-        poisons: the child has ended itself and must be started again.
-    """
-
-    def __init__(self, report: protocol.Failed) -> None:
-        super().__init__(report.message)
-        self.code = report.code
-        self.message = report.message
-        self.trace = report.trace
-        self.retryable = report.retryable
-        self.poisons = report.poisons
-
-
-class StartFailed(JobFailed):
-    """The engine could not be built, or its model not be loaded."""
-
-
-class JobCancelled(Exception):
-    """The job stopped because it was asked to."""
+# Files of a finished job that a child may still write before it is replaced.
+WRITING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +53,6 @@ class Slot:
         models: what the child offers, from `start` on.
         loaded: the models in the child's memory.
         start_seconds: where the last start spent its time.
-        last_progress_at: monotonic time of the last sign of work, for a watchdog.
     """
 
     def __init__(self, options: SlotOptions) -> None:
@@ -86,14 +60,20 @@ class Slot:
         self._pending: dict[str, _Pending] = {}
         self._child: ChildProcess | None = None
         self._following: asyncio.Task[None] | None = None
+        self._ending: ChildProcess | None = None
+        self._retired = False
         self.models: tuple[ModelInfo, ...] = ()
         self.loaded: tuple[str, ...] = ()
         self.start_seconds: dict[str, float] = {}
-        self.last_progress_at = time.monotonic()
 
     @property
     def alive(self) -> bool:
-        """Whether there is a child that is not known to be dead."""
+        """Whether there is a child for the next job."""
+        return self._runs and not self._retired
+
+    @property
+    def _runs(self) -> bool:
+        """Whether there is a process that is not known to be dead; a retired one may be writing files."""
         return self._following is not None and not self._following.done()
 
     @property
@@ -102,7 +82,7 @@ class Slot:
         return self._child.pid if self._child is not None and self.alive else None
 
     async def start(self) -> None:
-        """Start a child and wait until its model is loaded; a living one is left as it is.
+        """Start a child and wait until its model is loaded; one for the next job is left as it is.
 
         Raises:
             StartFailed: the engine said why it cannot start.
@@ -111,10 +91,12 @@ class Slot:
         """
         if self.alive:
             return
+        if self._runs:
+            await self._retire()
         begun = time.monotonic()
         ready: asyncio.Future[protocol.Ready] = asyncio.get_running_loop().create_future()
         child = await ChildProcess.spawn(child_environment(os.environ, self._options.environment))
-        self._child = child
+        self._child, self._retired = child, False
         self._following = asyncio.create_task(self._follow(child, ready))
         try:
             async with asyncio.timeout(self._options.start_timeout_s):
@@ -127,8 +109,7 @@ class Slot:
             raise
         self.models = told.models
         self.loaded = told.loaded
-        self.last_progress_at = time.monotonic()
-        self.start_seconds = told.seconds | {"total": self.last_progress_at - begun}
+        self.start_seconds = told.seconds | {"total": time.monotonic() - begun}
 
     async def generate(
         self,
@@ -158,7 +139,6 @@ class Slot:
             on_loaded=on_loaded,
         )
         self._pending[job_id] = pending
-        self.last_progress_at = time.monotonic()
         try:
             await self._send(protocol.Job(id=job_id, request=request))
             return await pending.result
@@ -166,8 +146,7 @@ class Slot:
             await self.cancel(job_id)
             raise
         except JobFailed as error:
-            if error.poisons:
-                await self.kill()  # it is ending anyway; `alive` shall say so at once
+            self._retired = self._retired or error.poisons
             raise
         finally:
             del self._pending[job_id]
@@ -178,19 +157,37 @@ class Slot:
             with contextlib.suppress(ChildDied):
                 await self._send(protocol.Cancel(id=each))
 
+    async def renew(self) -> None:
+        """Replace the child by a fresh one, as soon as it has written the files at hand.
+
+        Raises:
+            StartFailed, ChildDied, TimeoutError: as for `start`.
+        """
+        self._retired = True
+        await self.start()
+
     async def kill(self) -> None:
         """End the child at once (SIGKILL) and wait until it is gone; its jobs raise ChildDied."""
         if self._child is not None and self._following is not None:
+            self._ending = self._child
             self._child.kill()
             await asyncio.wait([self._following])
 
     async def stop(self, *, grace_s: float = 5.0) -> None:
         """End the child in order, or by force after `grace_s`; what it was doing is dropped."""
         if self._following is not None:
+            self._ending = self._child
             with contextlib.suppress(ChildDied):
                 await self._send(protocol.Quit())
             await asyncio.wait([self._following], timeout=grace_s)
         await self.kill()
+
+    async def _retire(self) -> None:
+        """Give the child that serves no more jobs the time to write what it has computed, then end it."""
+        answers = [pending.result for pending in self._pending.values()]
+        if answers:
+            await asyncio.wait(answers, timeout=WRITING_S)
+        await self.stop()
 
     async def _follow(self, child: ChildProcess, ready: asyncio.Future[protocol.Ready]) -> None:
         """Pass the child's reports on until it is gone, then tell everyone who waits."""
@@ -201,7 +198,7 @@ class Slot:
             log.exception("reports of the child could not be used", extra={"pid": child.pid})
             child.kill()
         finally:
-            died = ChildDied(await child.ended())
+            died = ChildDied(await child.ended(), wanted=child is self._ending)
             for result in (pending.result for pending in self._pending.values()):
                 if not result.done():
                     result.set_exception(died)
@@ -215,7 +212,6 @@ class Slot:
         if isinstance(report, protocol.Failed) and not report.id:
             ready.set_exception(StartFailed(report))
             return
-        self.last_progress_at = time.monotonic()
         if isinstance(report, protocol.Loaded):
             self.loaded = report.loaded
         pending = self._pending.get(report.id)
@@ -238,6 +234,6 @@ class Slot:
                 pending.result.set_exception(JobFailed(report))
 
     async def _send(self, command: protocol.Command) -> None:
-        if self._child is None or not self.alive:
+        if self._child is None or not self._runs:
             raise ChildDied(None)
         await self._child.send(command)

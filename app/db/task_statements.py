@@ -272,7 +272,7 @@ RELEASE = _settle(
         finished_at = CASE WHEN {_ASKED} THEN now() END,
         error_code = CASE WHEN {_ASKED} THEN 'cancelled' END,
         error_message = CASE WHEN {_ASKED} THEN 'cancelled' END,
-        {_BACK}""",
+        {_BACK}, {_GPU}""",
 )
 
 CANCEL_RUNNING = _settle(

@@ -309,13 +309,20 @@ class Tasks:
         )
         return settled[0] if settled else None
 
-    async def release(self, task_id: TaskId, attempt: int, *, actor: Actor) -> Settled | None:
+    async def release(
+        self, task_id: TaskId, attempt: int, *, actor: Actor, gpu_seconds: float = 0.0
+    ) -> Settled | None:
         """Give a task that is mine back to the queue at no cost to its budgets.
 
         Only after the process that computed it is dead. A task asked to cancel ends instead.
         """
         settled = await self._settle(
-            sql.RELEASE, actor, id=task_id, attempt=attempt, data={"reason": "released"}
+            sql.RELEASE,
+            actor,
+            id=task_id,
+            attempt=attempt,
+            gpu_seconds=gpu_seconds,
+            data={"reason": "released"},
         )
         return settled[0] if settled else None
 

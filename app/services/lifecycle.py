@@ -187,12 +187,12 @@ class Lifecycle:
 
         self._ring_if_queued(await retrying(lose, limit_s=RESULT_HOLD_S))
 
-    async def release(self, task_id: TaskId, attempt: int) -> None:
+    async def release(self, task_id: TaskId, attempt: int, *, gpu_seconds: float = 0.0) -> None:
         """Give a task back untouched; its computation must be dead."""
 
         async def give_back() -> Settled | None:
             async with self._database.autocommit() as work:
-                return await work.tasks.release(task_id, attempt, actor=self._actor)
+                return await work.tasks.release(task_id, attempt, actor=self._actor, gpu_seconds=gpu_seconds)
 
         self._ring_if_queued(await retrying(give_back, limit_s=5))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import soundfile
 
 from inference.audio.wave import Wave
-from inference.errors import InvalidRequest
-from inference.request import CHANNELS, SAMPLE_RATE_HZ, GeneratedClip
+from inference.errors import Cancelled, InvalidRequest
+from inference.request import CHANNELS, SAMPLE_RATE_HZ, GeneratedClip, ShouldCancel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +47,26 @@ def check_format(name: str) -> None:
         raise InvalidRequest("audio_format", f"{name!r} is not one of {', '.join(FORMATS)}")
 
 
-def encode(wave: Wave, *, index: int, audio_format: str, scratch_dir: Path) -> GeneratedClip:
+def encode(
+    wave: Wave,
+    *,
+    index: int,
+    audio_format: str,
+    scratch_dir: Path,
+    should_cancel: ShouldCancel = lambda: False,
+) -> GeneratedClip:
     """Write `<index>.<format>` into the scratch folder; the name appears when the file is complete.
 
     Raises:
         InvalidRequest: the format is not offered.
+        Cancelled: asked to stop, between two seconds of audio.
         OSError: the file cannot be written (no space, no folder).
     """
     check_format(audio_format)
     path = scratch_dir / f"{index}.{audio_format}"
     draft = scratch_dir / f".{path.name}.part"
     try:
-        _write(wave, draft, FORMATS[audio_format])
+        _write(wave, draft, FORMATS[audio_format], should_cancel)
     except soundfile.LibsndfileError as error:
         raise OSError(f"cannot write {draft}: {error}") from error
     size_bytes, sha256 = _measure(draft)
@@ -78,7 +86,7 @@ def encode(wave: Wave, *, index: int, audio_format: str, scratch_dir: Path) -> G
     )
 
 
-def _write(wave: Wave, path: Path, audio_format: AudioFormat) -> None:
+def _write(wave: Wave, path: Path, audio_format: AudioFormat, should_cancel: ShouldCancel) -> None:
     with soundfile.SoundFile(
         path,
         "w",
@@ -89,6 +97,8 @@ def _write(wave: Wave, path: Path, audio_format: AudioFormat) -> None:
         **audio_format.options,
     ) as file:
         for start in range(0, wave.samples.shape[1], _CHUNK_SAMPLES):
+            if should_cancel():
+                raise Cancelled("cancelled")
             file.write(wave.samples[:, start : start + _CHUNK_SAMPLES].T)
 
 

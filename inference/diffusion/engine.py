@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +11,15 @@ import torch
 from inference.audio.encode import check_format
 from inference.audio.wave import Computed, read_clip
 from inference.diffusion.audit import describe
-from inference.diffusion.batch import Batch, run_batch
+from inference.diffusion.batch import run_batch
 from inference.diffusion.loaded import LoadedModels
 from inference.diffusion.placement import Machine, choose_placement
 from inference.diffusion.plan import make_plan
-from inference.errors import OutOfMemory
+from inference.halves import in_halves_if_needed
 from inference.models.registry import ModelSpec
 from inference.request import (
     EngineOptions,
     GenerationRequest,
-    ItemSpec,
     ModelInfo,
     OnProgress,
     ShouldCancel,
@@ -94,12 +93,17 @@ class DiffusionEngine:
             should_cancel=should_cancel,
         )
         self._forget_peak_memory()
-        batches = run_in_halves_if_needed(run, plan.items, free_memory=self._free_memory)
+        batches = in_halves_if_needed(run, plan.items, free_memory=self._free_memory)
         record = describe(loaded.spec, loaded.file_hashes, loaded.placement)
         return Computed(
             waves=tuple(wave for batch in batches for wave in batch.waves),
             effective=plan.effective,
-            audit=record | {"batches": [shape for batch in batches for shape in batch.shapes]},
+            audit=record
+            | {
+                "batches": [shape for batch in batches for shape in batch.shapes],
+                # The memory was too small for all items at once.
+                "halved": len(batches) > 1,
+            },
             seconds=clock.stop(),
             peak_memory_bytes=self._peak_memory_bytes(),
         )
@@ -144,22 +148,3 @@ class StageClock:
             self._seconds[self._stage] = round(self._seconds.get(self._stage, 0.0) + spent, 4)
             self._stage = ""
         return self._seconds
-
-
-def run_in_halves_if_needed(
-    run: Callable[[Sequence[ItemSpec]], Batch], items: Sequence[ItemSpec], *, free_memory: Callable[[], None]
-) -> list[Batch]:
-    """Run all items at once; if the memory is too small, once more in two halves (items are independent).
-
-    Raises:
-        OutOfMemory: for a single item or for a half.
-    """
-    try:
-        return [run(items)]
-    except OutOfMemory:
-        if len(items) == 1:
-            raise
-    # Outside the handler: the error holds the frames of the failed run and with them its tensors.
-    free_memory()
-    half = len(items) // 2
-    return [run(items[:half]), run(items[half:])]

@@ -231,7 +231,7 @@ async def test_a_stopped_worker_gives_its_task_back(service: Service, stack: Emb
 
 
 @pytest.mark.parametrize(
-    ("prompt", "code"), [("fail", "internal"), ("oom", "gpu_out_of_memory"), ("crash", "worker_lost")]
+    ("prompt", "code"), [("fail", "internal"), ("oom", "gpu_out_of_memory"), ("segfault", "worker_lost")]
 )
 async def test_a_task_that_cannot_work_ends_with_its_reason(
     service: Service, stack: EmbeddedStack, prompt: str, code: str

@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from inference.audio.encode import encode
-from inference.audio.wave import Computed, level
+from inference.audio.wave import Computed
 from inference.device import device_errors
-from inference.diffusion.batch import Batch
-from inference.diffusion.engine import StageClock, run_in_halves_if_needed
-from inference.diffusion.pipeline import MusicPipeline
+from inference.diffusion.engine import StageClock
+from inference.diffusion.pipeline import Denoised, MusicPipeline
 from inference.engine import Engine, make_engine
 from inference.errors import Cancelled, DeviceError, InvalidRequest, ModelNotAvailable, OutOfMemory
 from inference.models.record import hash_files
@@ -152,37 +151,29 @@ def test_a_named_engine_is_built_by_its_dotted_name(engine_options: EngineOption
     assert [model.name for model in engine.models()] == [MODEL]
 
 
-def a_batch(items: Sequence[ItemSpec]) -> Batch:
-    waves = tuple(level(np.ones((2, 4), dtype=np.float32), seed=item.seed) for item in items)
-    return Batch(waves=waves, shapes=({"rows": len(items)},))
+def test_a_batch_that_does_not_fit_is_made_in_halves_and_says_so(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = compute(engine)
+    denoise = MusicPipeline.denoise
 
+    def small_memory(pipeline: MusicPipeline, items: Sequence[ItemSpec], **options: Any) -> Denoised:
+        if len(items) > 1:
+            raise torch.OutOfMemoryError("the device has no memory left")
+        return denoise(pipeline, items, **options)
 
-def test_a_batch_too_large_for_the_memory_runs_in_two_halves() -> None:
-    freed: list[str] = []
-
-    def run(items: Sequence[ItemSpec]) -> Batch:
-        if len(items) > 2:
-            raise OutOfMemory("too large")
-        return a_batch(items)
-
-    items = [replace(ITEMS[0], seed=seed) for seed in range(4)]
-    batches = run_in_halves_if_needed(run, items, free_memory=lambda: freed.append("freed"))
-    assert [[wave.seed for wave in batch.waves] for batch in batches] == [[0, 1], [2, 3]]
-    assert freed == ["freed"]
-
-
-def test_a_single_item_too_large_for_the_memory_is_an_error() -> None:
-    def run(items: Sequence[ItemSpec]) -> Batch:
-        raise OutOfMemory("too large")
-
-    with pytest.raises(OutOfMemory):
-        run_in_halves_if_needed(run, ITEMS[:1], free_memory=lambda: None)
+    monkeypatch.setattr(MusicPipeline, "denoise", small_memory)
+    halves = compute(engine)
+    assert (whole.audit["halved"], len(whole.audit["batches"])) == (False, 1)
+    assert (halves.audit["halved"], len(halves.audit["batches"])) == (True, 2)
+    for one, other in zip(whole.waves, halves.waves, strict=True):
+        assert one.seed == other.seed
+        np.testing.assert_allclose(one.samples, other.samples, atol=1e-5)
 
 
 def test_a_real_allocation_failure_is_out_of_memory() -> None:
     with pytest.raises(OutOfMemory) as failed, device_errors():
         torch.empty(2**60, dtype=torch.uint8)
-    assert failed.value.retryable
     assert not failed.value.poisons_process
 
 

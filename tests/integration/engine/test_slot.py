@@ -14,7 +14,8 @@ import pytest
 import soundfile
 
 from inference.request import EngineOptions, GenerationRequest, ItemSpec
-from workers.slot import ChildDied, JobCancelled, JobFailed, Slot, SlotOptions, StartFailed
+from workers.failure import ChildDied, JobCancelled, JobFailed, StartFailed
+from workers.slot import Slot, SlotOptions
 
 pytestmark = pytest.mark.inference
 
@@ -108,9 +109,8 @@ async def test_the_real_engine_serves_two_equal_jobs_with_equal_clips(
     assert not slot.alive
 
 
-async def test_progress_arrives_in_order_and_moves_the_watchdog(slot: Slot, tmp_path: Path) -> None:
+async def test_progress_arrives_in_order(slot: Slot, tmp_path: Path) -> None:
     reports: list[tuple[str, int, int]] = []
-    begun = time.monotonic()
     request = a_request(tmp_path, "steps=3 sleep=0.3", items=2)
     result = await slot.generate(request, on_progress=lambda *report: reports.append(report))
     assert [report for report in reports if report[0] == "diffusing"] == [
@@ -119,7 +119,6 @@ async def test_progress_arrives_in_order_and_moves_the_watchdog(slot: Slot, tmp_
         ("diffusing", 3, 3),
     ]
     assert reports[-1] == ("saving", 2, 2)
-    assert slot.last_progress_at >= begun + 0.3
     assert [clip.seed for clip in result.clips] == [1, 2]
 
 
@@ -216,7 +215,7 @@ async def test_the_next_job_computes_while_files_are_written(slot: Slot, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("word", "code", "retryable"), [("fail", "internal", False), ("oom", "gpu_out_of_memory", True)]
+    ("word", "code", "retryable"), [("fail", "internal", False), ("oom", "gpu_out_of_memory", False)]
 )
 async def test_an_error_has_a_public_and_a_private_part_and_the_child_goes_on(
     slot: Slot, tmp_path: Path, word: str, code: str, retryable: bool
@@ -237,9 +236,20 @@ async def test_a_device_error_ends_the_child(slot: Slot, tmp_path: Path) -> None
         await slot.generate(a_request(tmp_path, "device"))
     assert (failed.value.retryable, failed.value.poisons) == (True, True)
     assert not slot.alive
-    assert not is_running(pid)
     await slot.start()
+    assert not is_running(pid)
     assert len((await slot.generate(a_request(tmp_path, ""))).clips) == 1
+
+
+async def test_a_child_that_ends_writes_what_it_has_computed(slot: Slot, tmp_path: Path) -> None:
+    computed = asyncio.Event()
+    long = a_request(tmp_path, "clip=20", items=2)
+    writing = asyncio.create_task(slot.generate(replace(long, audio_format="mp3"), on_computed=computed.set))
+    await until(computed)
+    pid = slot.pid
+    await slot.renew()
+    assert slot.pid != pid
+    assert [clip.duration for clip in (await writing).clips] == [20.0, 20.0]
 
 
 async def test_a_file_that_cannot_be_written_is_worth_another_try(slot: Slot, tmp_path: Path) -> None:

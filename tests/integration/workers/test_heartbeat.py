@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest_asyncio
 
 from app.db.engine import Database
@@ -12,7 +13,9 @@ from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
 from tests.builders import WORKER, a_running_task, claim
 from tests.fakes import ListeningDoorbell
-from workers.heartbeat import Heartbeat, RunningJob
+from workers.heartbeat import Heartbeat
+from workers.job import RunningJob
+from workers.pace import Pace, Silence
 
 
 @pytest_asyncio.fixture
@@ -60,6 +63,25 @@ async def test_two_attempts_of_one_task_in_one_worker_are_told_apart(
     async with db.autocommit() as work:
         view = (await work.views.by_ids(team, [again.id]))[again.id]
     assert (view.status.value, view.attempt) == ("running", 2)
+
+
+async def test_a_job_whose_child_hangs_loses_its_lease(
+    db: Database, team: TeamId, heartbeat: Heartbeat, database_url: str
+) -> None:
+    hung, working = RunningJob(await a_running_task(db, team)), RunningJob(await a_running_task(db, team))
+    hung.silence = Silence(Pace(unknown_s=0.0), model="m", audio_s=10)
+    working.silence = Silence(Pace(), model="m", audio_s=10)
+    connection = await asyncpg.connect(database_url)
+    leases = "SELECT id, lease_until FROM tasks"
+    before = dict(await connection.fetch(leases))
+    heartbeat.add(hung)
+    heartbeat.add(working)
+    await asyncio.sleep(0.4)
+    after = dict(await connection.fetch(leases))
+    await connection.close()
+    assert after[hung.task.id] == before[hung.task.id]
+    assert after[working.task.id] > before[working.task.id]
+    assert not hung.lost.is_set()
 
 
 async def test_progress_is_written_by_steps_worth_telling(db: Database, team: TeamId) -> None:

@@ -8,7 +8,8 @@ soundfile = pytest.importorskip("soundfile")
 
 from inference.audio.encode import FORMATS, encode  # noqa: E402
 from inference.audio.wave import TARGET_PEAK, Wave, level  # noqa: E402
-from inference.errors import InvalidRequest, NumericalError  # noqa: E402
+from inference.errors import Cancelled, InvalidRequest, NumericalError  # noqa: E402
+from inference.request import SAMPLE_RATE_HZ  # noqa: E402
 
 pytestmark = pytest.mark.inference
 SECONDS = 2.5
@@ -64,6 +65,20 @@ def test_opus_made_again_differs_in_its_serial_number_only(tmp_path: Path) -> No
 def test_only_finished_files_are_left(tmp_path: Path) -> None:
     encode(a_wave(), index=0, audio_format="flac", scratch_dir=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["0.flac"]
+
+
+def test_writing_stops_within_a_second_of_audio(tmp_path: Path) -> None:
+    asked: list[bool] = []
+
+    def should_cancel() -> bool:
+        asked.append(len(asked) == 2)
+        return asked[-1]
+
+    long = level(np.ones((2, 10 * SAMPLE_RATE_HZ), dtype=np.float32), seed=0)
+    with pytest.raises(Cancelled):
+        encode(long, index=0, audio_format="wav", scratch_dir=tmp_path, should_cancel=should_cancel)
+    assert asked == [False, False, True]
+    assert not (tmp_path / "0.wav").exists()
 
 
 def test_a_format_that_is_not_offered_is_refused(tmp_path: Path) -> None:

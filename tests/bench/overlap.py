@@ -1,0 +1,190 @@
+"""How well writing and uploading hide behind the accelerator: `python -m tests.bench.overlap`.
+
+The real service (API, worker, Postgres with fsync, local store) works tasks whose stages have known times.
+Ideal is the longer of all time on the accelerator and all CPU time over the cores. The serial control does
+the same without overlap, as a server does that writes the files of a job before it takes the next one.
+"""
+
+import asyncio
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import asyncpg
+
+from app.db.migrate import migrate
+from app.embedded.stack import embedded_stack
+from inference.audio.encode import encode
+from inference.audio.wave import Wave, level
+from inference.request import EngineOptions, GenerationRequest, ItemSpec
+from tests.engines import StubEngine, tone
+from tests.processes import STUB, Service, a_service
+
+TASKS = 50
+FORMAT = "mp3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """Seconds of one task: on the accelerator by stage, and of CPU time to encode its clip."""
+
+    text_s: float = 0.020
+    dit_s: float = 0.300
+    vae_s: float = 0.100
+    encode_s: float = 0.150
+
+    @property
+    def accelerator_s(self) -> float:
+        """All stages that hold the accelerator."""
+        return self.text_s + self.dit_s + self.vae_s
+
+    def prompt(self, clip_s: float) -> str:
+        """Words that the engine of the tests obeys."""
+        return f"text={self.text_s} sleep={self.dit_s} vae={self.vae_s} steps=8 clip={clip_s}"
+
+    def ideal_s(self, tasks: int) -> float:
+        """The least time in which so many tasks can be done."""
+        cores = len(os.sched_getaffinity(0))
+        return max(tasks * self.accelerator_s, tasks * self.encode_s / cores)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """What was measured; seconds.
+
+    Attributes:
+        span_s: from the first claim to the last commit.
+        busy_s: the accelerator worked.
+        writing_s: files were written, all tasks together.
+        accelerator_span_s: from its first work to the end of its last.
+        gaps_s: between two tasks on the accelerator.
+    """
+
+    span_s: float
+    busy_s: float
+    writing_s: float
+    accelerator_span_s: float
+    gaps_s: tuple[float, ...]
+
+    @property
+    def idle_share(self) -> float:
+        """Share of the accelerator's span in which it waited."""
+        return 1.0 - self.busy_s / self.accelerator_span_s
+
+
+def seconds_that_take(encode_s: float, folder: Path) -> float:
+    """Return the length of a clip whose encoding takes that much CPU time here."""
+    wave = a_wave(5.0)
+    spent: list[float] = []
+    for _ in range(5):
+        begun = time.thread_time()
+        encode(wave, index=0, audio_format=FORMAT, scratch_dir=folder)
+        spent.append(time.thread_time() - begun)
+    return round(5.0 * encode_s / median(spent), 3)
+
+
+def a_wave(clip_s: float) -> Wave:
+    item = ItemSpec(prompt="", lyrics="", seed=1)
+    return level(tone(item, clip_s), seed=item.seed)
+
+
+def serial_s(stages: Stages, clip_s: float, tasks: int, folder: Path) -> float:
+    """Return the seconds of so many tasks when each is written before the next one begins."""
+    engine = StubEngine(EngineOptions(models=("stub",), models_dir=str(folder)))
+    request = GenerationRequest(
+        model="stub",
+        items=(ItemSpec(prompt=stages.prompt(clip_s), lyrics="", seed=1),),
+        duration=10.0,
+        scratch_dir=str(folder),
+    )
+    begun = time.monotonic()
+    for _ in range(tasks):
+        (wave,) = engine.compute(request, lambda stage, done, total: None, lambda: False).waves
+        encode(wave, index=0, audio_format=FORMAT, scratch_dir=folder)
+    return time.monotonic() - begun
+
+
+def judge(rows: Sequence[dict[str, Any]]) -> Overlap:
+    """Put the rows of the finished tasks together."""
+    work = sorted(row["result"]["audit"]["accelerator"] for row in rows)
+    claimed: datetime = min(row["started_at"] for row in rows)
+    finished: datetime = max(row["finished_at"] for row in rows)
+    return Overlap(
+        span_s=(finished - claimed).total_seconds(),
+        busy_s=sum(ended - begun for begun, ended in work),
+        writing_s=sum(row["result"]["seconds"]["saving"] for row in rows),
+        accelerator_span_s=work[-1][1] - work[0][0],
+        gaps_s=tuple(later[0] - earlier[1] for earlier, later in pairwise(work)),
+    )
+
+
+async def measure(stages: Stages, clip_s: float, tasks: int, folder: Path) -> Overlap:
+    """Have the whole service work so many queued tasks."""
+    async with (
+        embedded_stack(folder / "data") as stack,
+        a_service(
+            folder / "service",
+            database_url=stack.database_url,
+            redis_url=stack.redis_url,
+            ACESTEP_ENGINE=STUB,
+        ) as service,
+    ):
+        await migrate(stack.database_url)
+        await service.start("api")
+        for _ in range(tasks):
+            await service.submit(
+                prompt=stages.prompt(clip_s), audio_duration=10, batch_size=1, audio_format=FORMAT
+            )
+        await service.start("worker")
+        return judge(await _rows(service, stack.database_url, tasks))
+
+
+async def _rows(service: Service, url: str, tasks: int) -> list[dict[str, Any]]:
+    connection = await asyncpg.connect(url)
+    try:
+
+        async def all_done() -> bool:
+            return bool(
+                tasks == await connection.fetchval("SELECT count(*) FROM tasks WHERE status = 'succeeded'")
+            )
+
+        await service.until(all_done, what="all tasks to succeed", limit_s=10.0 * tasks, every_s=0.2)
+        rows = await connection.fetch("SELECT started_at, finished_at, result FROM tasks")
+    finally:
+        await connection.close()
+    return [{**row, "result": json.loads(row["result"])} for row in rows]
+
+
+async def main() -> None:
+    """Print the numbers of one run."""
+    stages = Stages()
+    with tempfile.TemporaryDirectory(prefix="acestep-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # Postgres may run as another user
+        clip_s = seconds_that_take(stages.encode_s, folder)
+        control_s = serial_s(stages, clip_s, TASKS // 5, folder) * 5
+        measured = await measure(stages, clip_s, TASKS, folder)
+    ideal_s = stages.ideal_s(TASKS)
+    gaps_ms = sorted(1000 * gap for gap in measured.gaps_s)
+    print(
+        f"{TASKS} tasks: {stages.accelerator_s:.3f} s on the accelerator, "
+        f"{stages.encode_s:.3f} CPU-s to encode {clip_s} s of {FORMAT}\n"
+        f"ideal            {ideal_s:6.2f} s\n"
+        f"measured         {measured.span_s:6.2f} s   "
+        f"measured / ideal {measured.span_s / ideal_s:.3f} (aim 1.05)\n"
+        f"serial control   {control_s:6.2f} s   serial / ideal {control_s / ideal_s:.3f}\n"
+        f"accelerator idle {100 * measured.idle_share:6.1f} %   "
+        f"gap p50 {gaps_ms[len(gaps_ms) // 2]:.1f} ms, longest {gaps_ms[-1]:.1f} ms"
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
