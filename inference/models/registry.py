@@ -24,6 +24,7 @@ __all__ = [
     "require",
 ]
 
+
 def known(models_dir: Path | None = None) -> tuple[ModelSpec, ...]:
     """Return every entry in the order of the table, then those of the operator.
 
