@@ -41,7 +41,7 @@ def command(data_dir: Path, *arguments: str, **environment: str) -> "subprocess.
     return subprocess.CompletedProcess(process.args, process.returncode, output, told)
 
 
-def test_models_are_listed_brought_and_verified(data_dir: Path) -> None:
+def test_models_are_brought_and_listed(data_dir: Path) -> None:
     service = "app.cli.service"
     source = {"ACESTEP_DOWNLOAD_SOURCE": str(data_dir.parent / "usb")}
     brought = command(data_dir, service, "models", "download", "made-up", **source)
@@ -50,8 +50,6 @@ def test_models_are_listed_brought_and_verified(data_dir: Path) -> None:
     assert next(line for line in listed if line.startswith("made-up")).split()[1:] == [
         *("on", "this", "machine", "-", "CC0-1.0")
     ]
-    verified = command(data_dir, service, "models", "verify")
-    assert (verified.returncode, verified.stderr) == (0, "made-up: all files as they were downloaded\n")
 
 
 def test_the_service_does_not_start_without_weights_and_says_what_to_do(data_dir: Path) -> None:
