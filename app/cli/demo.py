@@ -23,7 +23,7 @@ from app.embedded.program import LAUNCHER
 from app.settings import TINY_MODEL, Settings
 
 HOST = "127.0.0.1"
-START_LIMIT_S = 180.0
+START_LIMIT_S = 600.0
 STOP_LIMIT_S = 60.0
 REQUEST = {
     "prompt": "calm piano over soft rain, slow and warm",

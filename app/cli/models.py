@@ -1,6 +1,7 @@
 """`acestep-service models`: model files, through the inference package, which the service never imports."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from app.cli.configure import settings_or_exit
+from app.embedded.program import LAUNCHER
 from app.settings import Settings
 
 
@@ -52,7 +54,18 @@ def bring_models(settings: Settings) -> None:
     if settings.engine:
         return
     command = _command(settings, "download", "--source", settings.download_source, *settings.models)
-    if subprocess.run(command, check=False).returncode != 0:
+    # If we are killed, the download ends too; what came stays, and the next one goes on from there.
+    bound = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(LAUNCHER),
+        str(int(signal.SIGTERM)),
+        str(os.getpid()),
+        "-1",
+        "-1",
+    ]
+    if subprocess.run([*bound, *command], check=False).returncode != 0:
         raise SystemExit(1)
 
 

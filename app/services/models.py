@@ -103,12 +103,21 @@ class Models:
         Raises:
             DatabaseUnavailableError: the database does not answer.
         """
-        loaded = [name for worker in (await self._read_anew()).workers for name in worker.loaded]
+        workers = (await self._read_anew()).workers
+        language = {
+            model["name"]
+            for worker in workers
+            for model in worker.models
+            if model["category"] == LANGUAGE_MODEL
+        }
+        loaded = [name for worker in workers for name in worker.loaded]
+        music = next((name for name in loaded if name not in language), None)
+        lm = next((name for name in loaded if name in language), None)
         return HealthView(
-            models_initialized=bool(loaded),
-            llm_initialized=False,
-            loaded_model=loaded[0] if loaded else None,
-            loaded_lm_model=None,
+            models_initialized=music is not None,
+            llm_initialized=lm is not None,
+            loaded_model=music,
+            loaded_lm_model=lm,
         )
 
     async def _read(self) -> _Fleet:
