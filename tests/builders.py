@@ -43,6 +43,29 @@ async def a_task(
     return task.id
 
 
+async def many_tasks(url: str, team: TeamId, count: int) -> None:
+    """Insert queued tasks of a team, oldest first, in one statement each table."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            """
+            WITH made AS (
+                INSERT INTO tasks (id, team_id, request_id, kind, task_type, model, queue_rank)
+                SELECT gen_random_uuid(), $1, 'test', 'generate', 'text2music', $2,
+                       now() + make_interval(secs => n * 1e-6)
+                FROM generate_series(1, $3) AS n RETURNING seq
+            )
+            INSERT INTO task_params (task_seq, request, content_type, params, submit_position)
+            SELECT seq, '{}', 'application/json', '{"seeds": [1]}', 1 FROM made
+            """,
+            team,
+            MODEL,
+            count,
+        )
+    finally:
+        await connection.close()
+
+
 async def claim(
     db: Database, *, worker: Any = WORKER, model: str = MODEL, lease_s: float = 30
 ) -> list[ClaimedTask]:

@@ -56,27 +56,36 @@ q.status = 'queued' AND q.run_after <= now()
       AND q.model = ANY(CAST(:models AS text[])) AND q.kind = ANY(CAST(:kinds AS text[]))
 """
 
+# A prompt job is short and does not count as running, so the limit does not hold it back.
 _ELIGIBLE_TEAM = f"""
 FROM team_state s JOIN teams t ON t.id = s.team_id
     WHERE t.disabled_at IS NULL
-      AND (t.max_running IS NULL OR s.running < t.max_running)
-      AND EXISTS (SELECT FROM tasks q WHERE q.team_id = s.team_id AND {_ELIGIBLE_TASK})
+      AND EXISTS (SELECT FROM tasks q WHERE q.team_id = s.team_id AND {_ELIGIBLE_TASK}
+                  AND (q.lane = 0 OR t.max_running IS NULL OR s.running < t.max_running))
       AND NOT EXISTS (SELECT FROM settings WHERE key = 'queue_paused' AND value = 'true'::jsonb)
 """  # noqa: S608 - parts of this file only
 
 ELIGIBLE = text(f"SELECT EXISTS (SELECT {_ELIGIBLE_TEAM})")
 
+# Weighted round robin: the team whose next turn begins first (`TeamState`), then the one served longest ago.
+# A team that comes back begins at the turn given last: it waits for nobody, and makes up for no absence.
 # MATERIALIZED and scalar sub-selects: as plain joins the planner may run the picking once per row, and one
 # statement then claims several tasks (seen with statistics taken while the table held one row).
 CLAIM = text(f"""
-WITH team AS MATERIALIZED (
-    SELECT s.team_id {_ELIGIBLE_TEAM}
-    ORDER BY s.running / t.weight, s.last_served NULLS FIRST, s.team_id
+WITH present AS MATERIALIZED (
+    SELECT max(turn_start) AS turn FROM team_state
+), team AS MATERIALIZED (
+    SELECT s.team_id, t.weight, t.max_running IS NOT NULL AND s.running >= t.max_running AS is_full
+    {_ELIGIBLE_TEAM}
+    ORDER BY CASE WHEN 'generate' = ANY(CAST(:kinds AS text[]))
+                  THEN greatest(s.turn_end, (SELECT turn FROM present)) END,
+             s.last_served NULLS FIRST, s.team_id
     LIMIT 1
     FOR UPDATE OF s SKIP LOCKED
 ), picked AS MATERIALIZED (
     SELECT q.seq FROM tasks q
     WHERE q.team_id = (SELECT team_id FROM team) AND {_ELIGIBLE_TASK}
+      AND (q.lane = 0 OR NOT (SELECT is_full FROM team))
     ORDER BY q.lane, q.queue_rank, q.seq
     LIMIT 1
     FOR UPDATE SKIP LOCKED
@@ -89,9 +98,14 @@ WITH team AS MATERIALIZED (
     WHERE seq = (SELECT seq FROM picked) AND status = 'queued'
     RETURNING seq, id, team_id, attempt, crashes, kind, task_type, lane, model
 ), served AS (
-    UPDATE team_state SET
-        running = running + (SELECT count(*) FROM claimed WHERE lane > 0), last_served = now()
-    WHERE team_id = (SELECT team_id FROM claimed)
+    UPDATE team_state s SET
+        running = s.running + c.songs, last_served = now(),
+        turn_start = CASE WHEN c.songs > 0 THEN greatest(s.turn_end, c.turn) ELSE s.turn_start END,
+        turn_end = CASE WHEN c.songs > 0 THEN greatest(s.turn_end, c.turn) + 1 / c.weight ELSE s.turn_end END
+    FROM (SELECT count(*) FILTER (WHERE lane > 0) AS songs, min(team_id) AS team_id,
+                 (SELECT turn FROM present) AS turn, (SELECT CAST(weight AS float8) FROM team) AS weight
+          FROM claimed) c
+    WHERE s.team_id = c.team_id
 ), noted AS (
     INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id)
     SELECT seq, team_id, 'claimed', attempt, 'worker', CAST(CAST(:worker_id AS uuid) AS text)
