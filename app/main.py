@@ -20,6 +20,7 @@ from app.services.audio import Audio
 from app.services.cancel import Cancel
 from app.services.history import History
 from app.services.keys import Keys
+from app.services.limits import Limits as TeamLimits
 from app.services.models import Models
 from app.services.query import Query
 from app.services.recovery import Recovery
@@ -76,22 +77,25 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
         lease_s=settings.lease_seconds,
     )
     keys = Keys(database)
-    return Services(
-        submit=Submit(
+    submit = Submit(
+        database,
+        doorbell,
+        Uploads(
             database,
-            doorbell,
-            Uploads(
-                database,
-                store,
-                spool_dir=spool_dir,
-                input_dirs=settings.input_folders,
-                max_bytes=settings.max_upload_bytes,
-                max_seconds=settings.max_input_seconds,
-            ),
-            queue_limit=settings.queue_limit,
-            ageing_s=settings.priority_aging,
-            retention_days=settings.audio_retention_days,
+            store,
+            spool_dir=spool_dir,
+            input_dirs=settings.input_folders,
+            max_bytes=settings.max_upload_bytes,
+            max_seconds=settings.max_input_seconds,
         ),
+        queue_limit=settings.queue_limit,
+        ageing_s=settings.priority_aging,
+        max_duration_s=settings.max_duration,
+        retention_days=settings.audio_retention_days,
+    )
+    return Services(
+        submit=submit,
+        earlier=submit.earlier,
         query=Query(database),
         record=History(database),
         cancel=Cancel(database, doorbell),
@@ -104,6 +108,7 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
             lease_s=settings.lease_seconds,
         ),
         offers=models.offers,
+        limits=TeamLimits(database),
         models=models.models,
         health=models.health,
         caller_by_key=keys.caller,

@@ -37,9 +37,9 @@ async def a_task(
         params={"seeds": [1], "batch_size": 1, **params},
     )
     async with db.transaction() as work:
-        await work.tasks.lock_queue_gate()
-        waiting, _, _ = await work.tasks.count_waiting(team)
-        await work.tasks.insert(task, position=waiting + 1, ageing_s=600)
+        await work.queue.lock_gate()
+        room = await work.queue.room(team, priority=priority, ageing_s=600)
+        await work.tasks.insert(task, position=room.position, ageing_s=600)
     return task.id
 
 

@@ -57,6 +57,7 @@ class TeamState(Base):
 
     `turn_start` and `turn_end` lie on a time line that all teams share, on which a turn lasts 1 / weight: the
     team's next turn begins where its last one ended, but not before the turn that was given last.
+    `still_waiting`: more of the team's tasks could have run when it got its last turn.
     """
 
     __tablename__ = "team_state"
@@ -70,6 +71,7 @@ class TeamState(Base):
     last_served: Mapped[datetime | None]
     turn_start: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
     turn_end: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
+    still_waiting: Mapped[bool] = mapped_column(server_default=text("false"))
     succeeded: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     failed: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     cancelled: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
@@ -190,7 +192,7 @@ class Task(Base):
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     gpu_seconds: Mapped[float | None] = mapped_column(DOUBLE_PRECISION)
-    reserved_seconds: Mapped[float] = mapped_column(REAL, server_default=ZERO)
+    reserved_seconds: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
 
 
 class TaskParams(Base):

@@ -2,15 +2,13 @@
 
 from sqlalchemy import TextClause, text
 
-COUNT_WAITING = text("""
-SELECT (SELECT count(*) FROM tasks WHERE status = 'queued' AND lane = 1) AS total,
-       (SELECT count(*) FROM tasks WHERE status = 'queued' AND lane = 1 AND team_id = t.id) AS team,
-       t.max_queued
-FROM teams t WHERE t.id = :team_id
-""")
+from app.db.turns import NEXT_TURN, PRESENT
 
-POSITION_AT_SUBMIT = text("""
-SELECT p.submit_position FROM task_params p JOIN tasks t ON t.seq = p.task_seq WHERE t.id = :id
+# The task itself, whose first commit got no answer, or the one that took the client's key before.
+ACCEPTED = text("""
+SELECT t.id, p.submit_position, t.request_hash FROM tasks t JOIN task_params p ON p.task_seq = t.seq
+WHERE t.id = CAST(:id AS uuid)
+   OR (t.team_id = :team_id AND t.idempotency_key = CAST(:idempotency_key AS text))
 """)
 
 # clock_timestamp, not now(): inside the gate the order of commits is the order of these times.
@@ -19,10 +17,12 @@ _EXPIRES = "now() + make_interval(days => coalesce(teams.audio_retention_days, C
 INSERT = text(f"""
 WITH task AS (
     INSERT INTO tasks (id, team_id, api_key_id, request_id, kind, task_type, lane, priority,
-                       requested_model, model, created_at, run_after, queue_rank)
+                       requested_model, model, idempotency_key, request_hash, reserved_seconds,
+                       created_at, run_after, queue_rank)
     SELECT :id, :team_id, CAST(:api_key_id AS bigint), :request_id, :kind, :task_type, :lane,
            CAST(:priority AS smallint),
-           :requested_model, :model, clock.now, clock.now,
+           :requested_model, :model, CAST(:idempotency_key AS text), CAST(:request_hash AS bytea),
+           CAST(:reserved_seconds AS float8), clock.now, clock.now,
            clock.now
                - make_interval(secs => CAST(:ageing_s AS float8) * CAST(:priority AS smallint))
     FROM (SELECT clock_timestamp() AS now) clock
@@ -67,25 +67,33 @@ FROM team_state s JOIN teams t ON t.id = s.team_id
 
 ELIGIBLE = text(f"SELECT EXISTS (SELECT {_ELIGIBLE_TEAM})")
 
-# Weighted round robin: the team whose next turn begins first (`TeamState`), then the one served longest ago.
-# A team that comes back begins at the turn given last: it waits for nobody, and makes up for no absence.
+_FAIREST_FIRST = "ORDER BY r.next_turn, r.last_served NULLS FIRST, r.team_id LIMIT 1"
+
+# Weighted round robin. A team whose row another claim holds is passed over for one that would be next anyway;
+# else the claim waits, as any other choice would be unfair under load.
 # MATERIALIZED and scalar sub-selects: as plain joins the planner may run the picking once per row, and one
 # statement then claims several tasks (seen with statistics taken while the table held one row).
 CLAIM = text(f"""
-WITH present AS MATERIALIZED (
-    SELECT max(turn_start) AS turn FROM team_state
-), team AS MATERIALIZED (
-    SELECT s.team_id, t.weight, t.max_running IS NOT NULL AND s.running >= t.max_running AS is_full
+WITH {PRESENT}, ready AS MATERIALIZED (
+    SELECT s.team_id, s.last_served, t.max_running, CAST(t.weight AS float8) AS weight,
+           CASE WHEN 'generate' = ANY(CAST(:kinds AS text[])) THEN {NEXT_TURN} ELSE 0 END AS next_turn
     {_ELIGIBLE_TEAM}
-    ORDER BY CASE WHEN 'generate' = ANY(CAST(:kinds AS text[]))
-                  THEN greatest(s.turn_end, (SELECT turn FROM present)) END,
-             s.last_served NULLS FIRST, s.team_id
-    LIMIT 1
+), free AS MATERIALIZED (
+    SELECT s.* FROM team_state s JOIN ready r ON r.team_id = s.team_id
+    WHERE r.next_turn <= (SELECT min(next_turn + 1 / weight) FROM ready)
+    {_FAIREST_FIRST}
     FOR UPDATE OF s SKIP LOCKED
+), awaited AS MATERIALIZED (
+    SELECT s.* FROM team_state s
+    WHERE s.team_id = (SELECT r.team_id FROM ready r {_FAIREST_FIRST}) AND NOT EXISTS (SELECT FROM free)
+    FOR UPDATE OF s
+), team AS MATERIALIZED (
+    SELECT s.team_id, r.weight, {NEXT_TURN} AS next_turn, r.max_running - s.running AS slots
+    FROM (SELECT * FROM free UNION ALL SELECT * FROM awaited) s JOIN ready r ON r.team_id = s.team_id
 ), picked AS MATERIALIZED (
     SELECT q.seq FROM tasks q
     WHERE q.team_id = (SELECT team_id FROM team) AND {_ELIGIBLE_TASK}
-      AND (q.lane = 0 OR NOT (SELECT is_full FROM team))
+      AND (q.lane = 0 OR coalesce((SELECT slots FROM team) > 0, TRUE))
     ORDER BY q.lane, q.queue_rank, q.seq
     LIMIT 1
     FOR UPDATE SKIP LOCKED
@@ -100,12 +108,14 @@ WITH present AS MATERIALIZED (
 ), served AS (
     UPDATE team_state s SET
         running = s.running + c.songs, last_served = now(),
-        turn_start = CASE WHEN c.songs > 0 THEN greatest(s.turn_end, c.turn) ELSE s.turn_start END,
-        turn_end = CASE WHEN c.songs > 0 THEN greatest(s.turn_end, c.turn) + 1 / c.weight ELSE s.turn_end END
-    FROM (SELECT count(*) FILTER (WHERE lane > 0) AS songs, min(team_id) AS team_id,
-                 (SELECT turn FROM present) AS turn, (SELECT CAST(weight AS float8) FROM team) AS weight
-          FROM claimed) c
-    WHERE s.team_id = c.team_id
+        turn_start = CASE WHEN c.songs > 0 THEN c.next_turn ELSE s.turn_start END,
+        turn_end = CASE WHEN c.songs > 0 THEN c.next_turn + 1 / c.weight ELSE s.turn_end END,
+        still_waiting = coalesce(c.slots > 1, TRUE) AND EXISTS (
+            SELECT FROM tasks q WHERE q.team_id = c.team_id AND {_ELIGIBLE_TASK}
+            AND q.lane > 0 AND q.seq <> c.seq)
+    FROM (SELECT count(*) FILTER (WHERE lane > 0) AS songs, max(seq) AS seq FROM claimed) one,
+         LATERAL (SELECT one.songs, one.seq, team.* FROM team) c
+    WHERE s.team_id = c.team_id AND c.seq IS NOT NULL
 ), noted AS (
     INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id)
     SELECT seq, team_id, 'claimed', attempt, 'worker', CAST(CAST(:worker_id AS uuid) AS text)

@@ -3,6 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.task import TeamId
 from app.domain.teams import Team, TeamLimits
 
 _COLUMNS = """
@@ -28,6 +29,12 @@ SELECT public_id AS id, {_COLUMNS}, disabled_at IS NOT NULL AS disabled, created
 FROM teams ORDER BY teams.id
 """)  # noqa: S608
 
+_LIMITS = text("""
+SELECT max_queued, max_running, max_priority, weight, daily_audio_seconds, monthly_audio_seconds,
+       allowed_models, audio_retention_days, record_retention_days
+FROM teams WHERE id = :id
+""")
+
 
 class Teams:
     """Statements on the `teams` table."""
@@ -43,3 +50,8 @@ class Teams:
     async def all(self) -> list[Team]:
         """Every team, oldest first."""
         return [Team(**row._mapping) for row in await self._connection.execute(_ALL)]
+
+    async def limits(self, team_id: TeamId) -> TeamLimits:
+        """What a team may use."""
+        row = (await self._connection.execute(_LIMITS, {"id": team_id})).one()
+        return TeamLimits(**row._mapping)

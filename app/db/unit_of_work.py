@@ -6,6 +6,7 @@ from app.db.audit import Audit
 from app.db.history import History
 from app.db.keys import Keys
 from app.db.objects import Objects
+from app.db.queue import Queue
 from app.db.stats import Stats
 from app.db.sweeps import Sweeps
 from app.db.tasks import Tasks
@@ -19,6 +20,7 @@ class UnitOfWork:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.tasks = Tasks(connection)
+        self.queue = Queue(connection)
         self.views = Views(connection)
         self.objects = Objects(connection)
         self.stats = Stats(connection)

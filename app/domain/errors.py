@@ -84,6 +84,13 @@ class QueueFullError(ServiceError):
     code = "queue_full"
 
 
+class QuotaExceededError(ServiceError):
+    """The team has used up its audio of this day or month; the client can retry in the next one."""
+
+    status = 429
+    code = "quota_exceeded"
+
+
 class DatabaseUnavailableError(ServiceError):
     """The database does not answer; try again in a few seconds."""
 

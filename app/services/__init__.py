@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from app.domain.idempotency import Idempotency
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.offers import Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
+from app.domain.teams import TeamLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +89,15 @@ class Submit(Protocol):
         request_id: str,
         client: Mapping[str, str] | None,
         files: Mapping[Role, ReceivedFile],
+        idempotency: Idempotency | None = None,
     ) -> Accepted:
         """Insert the task with its inputs.
 
         Raises:
-            ValidationError: an input that cannot be used.
-            QueueFullError: no room; nothing was stored.
+            ValidationError: an input or a model that cannot be used.
+            ForbiddenError: the team is disabled.
+            QueueFullError, QuotaExceededError: no room; nothing was stored.
+            ConflictError: the idempotency key was used for another request.
         """
 
 
@@ -115,23 +120,27 @@ class Services:
     """Everything that the routes call.
 
     Attributes:
+        earlier: the answer to an earlier request with this key; raises ConflictError for another request.
         query: tasks of one team by id; unknown and foreign ids are absent.
         record: audit record of a team's task, or of any for None; raises NotFoundError.
         cancel: of a team's task, or of any for None; raises NotFoundError and ConflictError.
         stats: of one team, or of all for None.
         offers: what can be asked for now; cheap.
+        limits: what a team may use; cheap.
         health: raises DatabaseUnavailableError.
         caller_by_key: who a key digest belongs to, None for unknown, expired and revoked ones.
         has_keys: whether a key was ever created; cheap.
     """
 
     submit: Submit
+    earlier: Callable[[TeamId, Idempotency], Awaitable[Accepted | None]]
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]
     cancel: Callable[[Caller, TeamId | None, TaskId], Awaitable[CancelView]]
     audio: AudioReader
     stats: Callable[[TeamId | None], Awaitable[StatsView]]
     offers: Callable[[], Awaitable[Offers]]
+    limits: Callable[[TeamId], Awaitable[TeamLimits]]
     models: Callable[[], Awaitable[Sequence[OfferedModel]]]
     health: Callable[[], Awaitable[HealthView]]
     caller_by_key: Callable[[bytes], Awaitable[Caller | None]]

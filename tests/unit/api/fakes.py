@@ -11,11 +11,13 @@ from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from app.domain.errors import NotFoundError
+from app.domain.idempotency import Idempotency
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import key_digest
 from app.domain.offers import ModelOffer, Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
+from app.domain.teams import TeamLimits
 from app.services import CancelView, HealthView, OfferedModel, Services, StatsView, StoredAudio
 
 PEPPER = b"pepper"
@@ -69,12 +71,14 @@ class FakeServices:
     def services(self) -> Services:
         return Services(
             submit=self.submit,
+            earlier=self.earlier,
             query=self.query,
             record=self.record,
             cancel=self.cancel,
             audio=self,
             stats=self.stats,
             offers=self.offers,
+            limits=self.limits,
             models=self.models,
             health=self.health,
             caller_by_key=self.caller_by_key,
@@ -93,12 +97,16 @@ class FakeServices:
         request_id: str,
         client: Mapping[str, str] | None,
         files: Mapping[Role, ReceivedFile],
+        idempotency: Idempotency | None = None,
     ) -> Accepted:
         self._reach_database()
         self.received.append({role: file.path.read_bytes() for role, file in files.items()})
         self.received_files += files.values()
         self.submitted.append((caller, submission, request_id, client))
         return Accepted(task_id=TaskId(uuid4()), queue_position=len(self.submitted))
+
+    async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
+        return None
 
     async def query(self, team_id: TeamId, ids: Sequence[TaskId]) -> Mapping[TaskId, TaskView]:
         self._reach_database()
@@ -151,6 +159,9 @@ class FakeServices:
         return Offers(
             models=[ModelOffer(name="acestep-v15-turbo", category="turbo")], default_model="acestep-v15-turbo"
         )
+
+    async def limits(self, team_id: TeamId) -> TeamLimits:
+        return TeamLimits()
 
     async def models(self) -> Sequence[OfferedModel]:
         return self.models_offered

@@ -1,0 +1,37 @@
+"""What a team may use, for judging a request early; the gate of the queue judges again, exactly."""
+
+import asyncio
+
+from app.db.engine import Database
+from app.domain.errors import DatabaseUnavailableError
+from app.domain.task import TeamId
+from app.domain.teams import TeamLimits
+
+CACHE_S = 1.0
+MOST_CACHED = 4096
+
+
+class Limits:
+    """Reads the limits of teams, each at most once a second."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[TeamId, tuple[float, TeamLimits]] = {}
+
+    async def __call__(self, team_id: TeamId) -> TeamLimits:
+        """Limits of one team; old ones serve while the database is away."""
+        now = asyncio.get_running_loop().time()
+        known = self._known.get(team_id)
+        if known and now - known[0] < CACHE_S:
+            return known[1]
+        try:
+            async with self._database.autocommit() as work:
+                limits = await work.teams.limits(team_id)
+        except DatabaseUnavailableError:
+            if known is None:
+                raise
+            return known[1]
+        if len(self._known) >= MOST_CACHED:
+            self._known.clear()
+        self._known[team_id] = (now, limits)
+        return limits
