@@ -62,7 +62,13 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         release=version("acestep-service"),
         record_client=settings.record_client,
     )
-    recovery = Recovery(database, doorbell, max_crashes=settings.max_attempts, lease_s=settings.lease_seconds)
+    recovery = Recovery(
+        database,
+        doorbell,
+        max_crashes=settings.max_attempts,
+        lease_s=settings.lease_seconds,
+        idempotency_h=settings.idempotency_hours,
+    )
     return create_app(services, config, lifespan=[_lifespan(database, doorbell, recovery)])
 
 

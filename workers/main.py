@@ -78,6 +78,7 @@ class WorkerProcess:
             max_crashes=settings.max_attempts,
             lease_s=settings.lease_seconds,
             store=store,
+            idempotency_h=settings.idempotency_hours,
         )
         generate = Generate(
             lifecycle=lifecycle,
