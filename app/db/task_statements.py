@@ -177,7 +177,8 @@ WITH mine AS MATERIALIZED (
     UPDATE tasks t SET {changes}
     FROM mine WHERE t.seq = mine.seq
     RETURNING t.seq, t.id, t.team_id, t.api_key_id, t.kind, t.lane, t.model, t.status, t.attempt,
-              t.error_code, t.created_at, t.first_started_at, mine.old_status
+              t.error_code, t.created_at, t.first_started_at, t.started_at, mine.old_status,
+              mine.old_status = 'running' AND t.status <> 'queued' AS ran
 ), counted AS (
     UPDATE team_state s SET
         running = s.running - n.left_running, succeeded = s.succeeded + n.succeeded,
@@ -193,14 +194,15 @@ WITH mine AS MATERIALIZED (
     WHERE s.team_id = n.team_id
 ), metered AS (
     INSERT INTO usage_daily AS u (team_id, api_key_id, model, day, succeeded, failed, cancelled,
-                                  gpu_seconds, audio_seconds, stored_bytes, wait_seconds)
+                                  gpu_seconds, audio_seconds, stored_bytes, ran, run_seconds, wait_seconds)
     SELECT team_id, api_key_id, model, CAST(now() AT TIME ZONE 'UTC' AS date),
            count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'failed'),
            count(*) FILTER (WHERE status = 'cancelled'), sum(CAST(:gpu_seconds AS float8)),
            sum(CASE WHEN status = 'succeeded' THEN CAST(:audio_seconds AS float8) ELSE 0 END),
            sum(CASE WHEN status = 'succeeded' THEN CAST(:stored_bytes AS bigint) ELSE 0 END),
-           coalesce(sum(extract(epoch FROM first_started_at - created_at))
-                    FILTER (WHERE status <> 'queued'), 0)
+           count(*) FILTER (WHERE ran),
+           coalesce(sum(extract(epoch FROM now() - started_at)) FILTER (WHERE ran), 0),
+           coalesce(sum(extract(epoch FROM first_started_at - created_at)) FILTER (WHERE ran), 0)
     FROM done WHERE kind = 'generate'
     GROUP BY team_id, api_key_id, model
     ON CONFLICT (team_id, api_key_id, model, day) DO UPDATE SET
@@ -209,6 +211,7 @@ WITH mine AS MATERIALIZED (
         gpu_seconds = u.gpu_seconds + excluded.gpu_seconds,
         audio_seconds = u.audio_seconds + excluded.audio_seconds,
         stored_bytes = u.stored_bytes + excluded.stored_bytes,
+        ran = u.ran + excluded.ran, run_seconds = u.run_seconds + excluded.run_seconds,
         wait_seconds = u.wait_seconds + excluded.wait_seconds
 ), noted AS (
     INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id, data)

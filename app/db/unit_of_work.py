@@ -11,6 +11,7 @@ from app.db.stats import Stats
 from app.db.sweeps import Sweeps
 from app.db.tasks import Tasks
 from app.db.teams import Teams
+from app.db.usage import Usage
 from app.db.views import Views
 from app.db.workers import Workers
 
@@ -28,5 +29,6 @@ class UnitOfWork:
         self.sweeps = Sweeps(connection)
         self.keys = Keys(connection)
         self.teams = Teams(connection)
+        self.usage = Usage(connection)
         self.audit = Audit(connection)
         self.history = History(connection)
