@@ -17,9 +17,9 @@ from app.domain.offers import Limits
 from app.queue.doorbell import ArqDoorbell
 from app.services import Services
 from app.services.audio import Audio
+from app.services.callers import Callers
 from app.services.cancel import Cancel
 from app.services.history import History
-from app.services.keys import Keys
 from app.services.limits import Limits as TeamLimits
 from app.services.models import Models
 from app.services.query import Query
@@ -82,7 +82,7 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
         limits=_limits(settings),
         lease_s=settings.lease_seconds,
     )
-    keys = Keys(database)
+    callers = Callers(database)
     submit = Submit(
         database,
         doorbell,
@@ -117,8 +117,8 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
         limits=TeamLimits(database),
         models=models.models,
         health=models.health,
-        caller_by_key=keys.caller,
-        has_keys=keys.has_keys,
+        caller_by_key=callers.caller,
+        has_keys=callers.has_keys,
     )
 
 

@@ -18,8 +18,8 @@ sum(u.succeeded)::bigint AS succeeded, sum(u.failed)::bigint AS failed, sum(u.ca
        sum(u.run_seconds) / nullif(sum(u.ran), 0)::float8 AS average_run_seconds,
        sum(u.wait_seconds) / nullif(sum(u.ran), 0)::float8 AS average_wait_seconds"""
 
-# Kept and counted sums of every team, key, model and day, the kept ones negative: the rest is the difference. A
-# task whose last attempt went back to the queue has an event that says so, and did not end while it ran.
+# Kept and counted sums of every team, key, model and day, the kept ones negative: the rest is the difference.
+# A task whose last attempt went back to the queue has an event that says so, and did not end while it ran.
 _DRIFT = text("""
 WITH ended AS MATERIALIZED (
     SELECT t.*, CAST(t.finished_at AT TIME ZONE 'UTC' AS date) AS day,
