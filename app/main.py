@@ -20,13 +20,17 @@ from app.services.audio import Audio
 from app.services.callers import Callers
 from app.services.cancel import Cancel
 from app.services.history import History
+from app.services.keys import Keys
 from app.services.limits import Limits as TeamLimits
 from app.services.models import Models
+from app.services.operations import Operations
 from app.services.query import Query
 from app.services.recovery import Recovery
 from app.services.stats import Stats
 from app.services.submit import Submit
+from app.services.teams import Teams
 from app.services.uploads import Uploads
+from app.services.usage import Usage
 from app.settings import Settings
 from app.storage.choose import choose_store
 from app.storage.scratch import make_scratch
@@ -44,7 +48,7 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         default_team = await work.keys.default_team()
     spool_dir = settings.tmpdir / "uploads" / f"{os.getpid()}-{uuid4().hex}"
     await asyncio.to_thread(make_scratch, spool_dir)
-    services = _services(settings, database, doorbell, spool_dir)
+    services = _services(settings, database, doorbell, spool_dir, pepper=pepper)
     config = HttpConfig(
         bootstrap_key=settings.api_key.get_secret_value() or None,
         key_pepper=pepper,
@@ -72,7 +76,9 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
     return create_app(services, config, lifespan=[_lifespan(database, doorbell, recovery)])
 
 
-def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spool_dir: Path) -> Services:
+def _services(
+    settings: Settings, database: Database, doorbell: ArqDoorbell, spool_dir: Path, *, pepper: bytes
+) -> Services:
     store = choose_store(**settings.store)
     models = Models(
         database,
@@ -119,6 +125,17 @@ def _services(settings: Settings, database: Database, doorbell: ArqDoorbell, spo
         health=models.health,
         caller_by_key=callers.caller,
         has_keys=callers.has_keys,
+        usage=Usage(database),
+        teams=Teams(database),
+        keys=Keys(database, pepper=pepper),
+        operations=Operations(
+            database,
+            doorbell,
+            store,
+            redis_answers=doorbell.answers,
+            queue_limit=settings.queue_limit,
+            lease_s=settings.lease_seconds,
+        ),
     )
 
 

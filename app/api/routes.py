@@ -7,6 +7,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 
 from app.api.access import AccessLog
+from app.api.admin import admin_status, audit, drain, pause, resume, traceback, workers
 from app.api.audio import audio
 from app.api.auth import Authenticator
 from app.api.config import HttpConfig
@@ -16,6 +17,7 @@ from app.api.errors import answer_error
 from app.api.format_input import format_input
 from app.api.front import Front
 from app.api.health import health
+from app.api.keys import change_key, create_key, key, keys, revoke_key, rotate_key
 from app.api.models import model_inventory, models
 from app.api.openapi import openapi_json
 from app.api.pages import docs, web
@@ -23,6 +25,8 @@ from app.api.query_result import query_result
 from app.api.release_task import release_task
 from app.api.stats import stats
 from app.api.tasks import cancel, task
+from app.api.teams import change_own_team, change_team, create_team, own_team, team, teams
+from app.api.usage import usage
 from app.services import Services
 
 HANDLERS = (
@@ -37,6 +41,26 @@ HANDLERS = (
     health,
     task,
     cancel,
+    teams,
+    create_team,
+    own_team,
+    change_own_team,
+    team,
+    change_team,
+    keys,
+    create_key,
+    key,
+    change_key,
+    revoke_key,
+    rotate_key,
+    usage,
+    admin_status,
+    workers,
+    audit,
+    pause,
+    resume,
+    drain,
+    traceback,
 )
 PAGES = (openapi_json, docs, web)
 """Routes that the OpenAPI document does not describe; they need no key."""

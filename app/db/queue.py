@@ -69,6 +69,13 @@ def _left_s(period: str) -> str:
     )
 
 
+def _reserved(status: str) -> str:
+    # One state at a time: each has an index of its own.
+    return f"""
+            (SELECT coalesce(sum(r.reserved_seconds), 0) FROM tasks r
+             WHERE r.team_id = t.id AND r.status = '{status}')"""  # noqa: S608
+
+
 def _produced_since(day: str) -> str:
     return f"""
        CASE WHEN {_HAS_QUOTA} THEN
@@ -88,9 +95,7 @@ WITH {_LINES}, mine AS (
 SELECT (SELECT sum(waiting) FROM lines)::bigint AS waiting, own.waiting AS of_team,
        CAST(me.place + ({_TURNS_BEFORE}) AS bigint) AS position,
        t.disabled_at IS NOT NULL AS is_disabled, {", ".join(f"t.{name}" for name in _LIMITS)},
-       CASE WHEN {_HAS_QUOTA} THEN
-            (SELECT coalesce(sum(reserved_seconds), 0) FROM tasks r
-             WHERE r.team_id = t.id AND r.status IN ('queued', 'running')) ELSE 0 END AS reserved_s,
+       CASE WHEN {_HAS_QUOTA} THEN {_reserved("queued")} + {_reserved("running")} ELSE 0 END AS reserved_s,
        {_produced_since(_TODAY)} AS produced_today_s,
        {_produced_since(f"CAST(date_trunc('month', {_TODAY}) AS date)")} AS produced_month_s,
        {_left_s("day")} AS day_left_s, {_left_s("month")} AS month_left_s

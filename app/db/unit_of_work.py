@@ -6,6 +6,7 @@ from app.db.audit import Audit
 from app.db.history import History
 from app.db.keys import Keys
 from app.db.objects import Objects
+from app.db.operations import Operations
 from app.db.queue import Queue
 from app.db.stats import Stats
 from app.db.sweeps import Sweeps
@@ -30,5 +31,6 @@ class UnitOfWork:
         self.keys = Keys(connection)
         self.teams = Teams(connection)
         self.usage = Usage(connection)
+        self.operations = Operations(connection)
         self.audit = Audit(connection)
         self.history = History(connection)

@@ -65,6 +65,18 @@ class ArqDoorbell:
         self._nudged[worker_id] = None
         self._wake.set()
 
+    async def answers(self) -> bool:
+        """Whether Redis answers now."""
+        try:
+            async with asyncio.timeout(SEND_LIMIT_S):
+                pool = await create_pool(self._settings)
+                try:
+                    return bool(await pool.ping())
+                finally:
+                    await pool.aclose()
+        except (RedisError, OSError, TimeoutError):
+            return False
+
     async def start(self) -> None:
         """Begin to send; a Redis that is away is no error."""
         self._task = asyncio.create_task(self._send_forever(), name="doorbell")

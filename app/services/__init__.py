@@ -11,6 +11,10 @@ from app.domain.offers import Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
 from app.domain.teams import TeamLimits
+from app.domain.usage import UsageQuery, UsageRow
+from app.services.keys import Keys
+from app.services.operations import Operations
+from app.services.teams import Teams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +128,7 @@ class Services:
         query: tasks of one team by id; unknown and foreign ids are absent.
         record: audit record of a team's task, or of any for None; raises NotFoundError.
         cancel: of a team's task, or of any for None; raises NotFoundError and ConflictError.
+        usage: sums by group; raises ValidationError for too many groups.
         stats: of one team, or of all for None.
         offers: what can be asked for now; cheap.
         limits: what a team may use; cheap.
@@ -145,3 +150,7 @@ class Services:
     health: Callable[[], Awaitable[HealthView]]
     caller_by_key: Callable[[bytes], Awaitable[Caller | None]]
     has_keys: Callable[[], Awaitable[bool]]
+    usage: Callable[[UsageQuery], Awaitable[Sequence[UsageRow]]]
+    teams: Teams
+    keys: Keys
+    operations: Operations

@@ -51,8 +51,8 @@ class Keys:
         wanted, expiry = read_scopes(scopes), read_expiry(expires_at)
         by.check_grant(wanted)
         async with self._database.transaction() as work:
-            found = await find_team(work, team)
-            made = await self._add(work, by, TeamId(found.number), name, wanted, expiry)
+            number = await _team_for(work, by, team)
+            made = await self._add(work, by, number, name, wanted, expiry)
             await work.audit.note(by.name, "key.created", f"key {made.key.id}", _shown(made.key))
         return made
 
@@ -169,6 +169,16 @@ class Keys:
         return NewKey(text=text, key=key)
 
 
+async def _team_for(work: UnitOfWork, by: Authority, team: TeamId | UUID | str) -> TeamId:
+    """Find the team of a new key; to others than admins every team but their own is equally far."""
+    if by.team_id is not None and not by.is_admin:
+        own = await find_team(work, by.team_id)
+        if team not in (by.team_id, own.item.id):
+            raise ForbiddenError("only an admin key may make keys of another team")
+        return by.team_id
+    return TeamId((await find_team(work, team)).number)
+
+
 def _read(fields: Mapping[str, Any]) -> dict[str, Any]:
     readers = {
         "name": lambda value: check_name(value, "key name"),
@@ -181,7 +191,7 @@ def _read(fields: Mapping[str, Any]) -> dict[str, Any]:
 async def _find(work: UnitOfWork, by: Authority, reference: str, *, locked: bool = False) -> Numbered[Key]:
     found = await work.keys.named(by.reach, reference, locked=locked)
     if not found:
-        raise NotFoundError("there is no key with this id or prefix")
+        raise NotFoundError("key not found")
     if len(found) > 1:
         raise ConflictError(f"{len(found)} keys begin with {reference}; name the id")
     return found[0]

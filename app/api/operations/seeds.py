@@ -36,10 +36,12 @@ def _release_task() -> Described:
         "release_task",
         "Submit a generation",
         "Stores a task and answers after the commit. Numbers outside their range are set to the nearest "
-        "allowed value and recorded; a wrong choice is an error. An empty object is valid.",
+        "allowed value and recorded; a wrong choice is an error. An empty object is valid. `queue_position` "
+        "is an estimate where several teams wait.",
         answer=ref("AcceptedTask"),
         errors=(*BODY_ERRORS, 409, 429),
         body=body(json="ReleaseTask", form="ReleaseTaskForm", multipart="ReleaseTaskFiles"),
+        parameters=[IDEMPOTENCY_KEY],
     )
 
 
@@ -124,6 +126,13 @@ def _audio_answers(*, is_get: bool) -> Described:
     return whole | part | unchanged
 
 
+IDEMPOTENCY_KEY = parameter(
+    "header",
+    "Idempotency-Key",
+    "1 to 255 printable characters. A repetition with the same key gets the first answer and "
+    "`Idempotent-Replayed: true`; another request with it is a conflict.",
+    {"type": "string", "minLength": 1, "maxLength": 255, "examples": ["order-1"]},
+)
 _AUDIO_TYPES = ("audio/mpeg", "audio/wav", "audio/flac", "audio/ogg")
 _AUDIO_KEY: Described = {"type": "string", "examples": ["audio/0c5e0c5e0c5e0c5e0c5e0c5e0c5e0c5e.mp3"]}
 _RANGE: Described = {"type": "string", "examples": ["bytes=0-1023"]}

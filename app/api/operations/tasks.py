@@ -1,6 +1,6 @@
 """Own routes of single tasks."""
 
-from app.api.operations.build import BODY_ERRORS, KEY_ERRORS, Described, operation, parameter, ref
+from app.api.operations.build import BODY_ERRORS, KEY_ERRORS, Described, json_body, operation, parameter, ref
 
 
 def paths() -> Described:
@@ -23,22 +23,16 @@ def _task() -> Described:
 
 
 def _cancel() -> Described:
-    described = operation(
+    return operation(
         "cancel",
         "Cancel a task",
         "A waiting task ends at once, a running one at its next step. Repeating it is fine; a task that "
         "ended otherwise is a conflict.",
         answer=ref("CancelView"),
         errors=(*BODY_ERRORS, 404, 409),
+        body=json_body({}),
         parameters=[TASK_ID],
     )
-    fields: Described = {
-        "type": "object",
-        "properties": {"ai_token": {"type": "string", "description": "The key, instead of the header."}},
-        "additionalProperties": False,
-    }
-    described["requestBody"] = {"required": False, "content": {"application/json": {"schema": fields}}}
-    return described
 
 
 TASK_ID = parameter("path", "task_id", "Id of the task.", {"type": "string", "format": "uuid"}, required=True)

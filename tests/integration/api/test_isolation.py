@@ -32,14 +32,20 @@ class Case:
 
 def owned(tenant: Tenant, kind: str) -> list[str]:
     """Real ids and paths of a team."""
-    return {"task": [str(tenant.done), str(tenant.waiting)], "audio": [tenant.audio]}[kind]
+    return {
+        "task": [str(tenant.done), str(tenant.waiting)],
+        "audio": [tenant.audio],
+        "key": [tenant.key_id],
+        "team": [tenant.team_id],
+        "worker": [str(uuid4())],  # workers belong to nobody
+    }[kind]
 
 
 def invented(kind: str) -> str:
-    return str(uuid4()) if kind == "task" else f"audio/{secrets.token_hex(16)}.wav"
+    return f"audio/{secrets.token_hex(16)}.wav" if kind == "audio" else str(uuid4())
 
 
-PATH_PARAMETERS = {"task_id": "task"}
+PATH_PARAMETERS = {"task_id": "task", "key_id": "key", "team_id": "team", "worker_id": "worker"}
 
 CASES = {
     "POST /query_result": [
@@ -51,6 +57,14 @@ CASES = {
     "POST /release_task": [
         Case("audio", lambda path: {"json": {"task_type": "cover", "src_audio_path": path}}),
         Case("audio", lambda path: {"json": {"reference_audio_path": f"/v1/audio?path={path}"}}),
+    ],
+    "GET /v1/keys": [Case("team", lambda id_: {"params": {"team": id_}})],
+    "POST /v1/keys": [
+        Case("team", lambda id_: {"json": {"name": "x", "scopes": ["tasks:read"], "team_id": id_}}),
+    ],
+    "GET /v1/usage": [
+        Case("key", lambda id_: {"params": {"key_id": id_}}),
+        Case("team", lambda id_: {"params": {"team": id_}}),
     ],
 }
 
@@ -64,6 +78,15 @@ NO_IDS = {
     "GET /web/{name}",
     "POST /create_random_sample",
     "POST /format_input",
+    "GET /v1/teams",
+    "POST /v1/teams",
+    "GET /v1/teams/me",
+    "PATCH /v1/teams/me",
+    "GET /v1/admin/status",
+    "GET /v1/admin/workers",
+    "GET /v1/admin/audit",
+    "POST /v1/admin/queue/pause",
+    "POST /v1/admin/queue/resume",
 }
 
 
@@ -111,7 +134,7 @@ async def test_a_route_without_a_case_is_noticed() -> None:
     with pytest.raises(AssertionError, match="no case for GET /v1/new"):
         cases("GET", "/v1/new")
     with pytest.raises(AssertionError, match="name them"):
-        cases("GET", "/v1/keys/{key_id}")
+        cases("GET", "/v1/things/{thing_id}")
 
 
 @pytest.mark.parametrize("prefix", ["", "/api"])

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
+from app.db.engine import Database
 from app.domain.errors import NotFoundError
 from app.domain.idempotency import Idempotency
 from app.domain.inputs import ReceivedFile, Role
@@ -18,10 +19,15 @@ from app.domain.offers import ModelOffer, Offers
 from app.domain.record import Record
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
 from app.domain.teams import TeamLimits
+from app.domain.usage import UsageQuery, UsageRow
 from app.services import CancelView, HealthView, OfferedModel, Services, StatsView, StoredAudio
+from app.services.keys import Keys
+from app.services.operations import Operations
+from app.services.teams import Teams
 
 PEPPER = b"pepper"
 TEAM = TeamId(7)
+NOWHERE = Database("postgresql://127.0.0.1:1/none")
 AUDIO_KEY = f"audio/{'0c5e' * 8}.mp3"
 AUDIO_BYTES = bytes(range(200))
 
@@ -83,6 +89,13 @@ class FakeServices:
             health=self.health,
             caller_by_key=self.caller_by_key,
             has_keys=self.has_keys,
+            usage=self.usage,
+            # Their routes are tested on a real database; this one is never reached.
+            teams=Teams(NOWHERE),
+            keys=Keys(NOWHERE, pepper=PEPPER),
+            operations=Operations(
+                NOWHERE, self, self, redis_answers=self.has_keys, queue_limit=None, lease_s=30
+            ),
         )
 
     def _reach_database(self) -> None:
@@ -177,6 +190,9 @@ class FakeServices:
 
     async def caller_by_key(self, digest: bytes) -> Caller | None:
         return self.keys.get(digest)
+
+    async def usage(self, query: UsageQuery) -> Sequence[UsageRow]:
+        return []
 
     async def has_keys(self) -> bool:
         return bool(self.keys)
