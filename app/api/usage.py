@@ -140,7 +140,7 @@ def _csv(views: Sequence[UsageView], group_by: Sequence[str]) -> Response[bytes]
     writer.writerow(names)
     writer.writerows([_cell(getattr(view, name)) for name in names] for view in views)
     headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
-    return Response(text.getvalue().encode(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text.getvalue().encode(), media_type="text/csv", headers=headers)
 
 
 def _cell(value: object) -> object:

@@ -23,8 +23,8 @@ SELECT CASE WHEN GROUPING(g.name) = 0 THEN 'teams' WHEN GROUPING(live.model) = 0
             WHEN GROUPING(live.stage) = 0 THEN 'stages' ELSE 'total' END AS list,
        coalesce(g.name, live.model, live.stage, '') AS name,
        count(live.waits_since) AS queued, count(live.since) - count(live.waits_since) AS running,
-       CAST(extract(epoch FROM now() - min(CASE WHEN GROUPING(live.stage) = 0 THEN live.since
-                                                ELSE live.waits_since END)) AS float8) AS oldest_seconds
+       CAST(extract(epoch FROM now() - CASE WHEN GROUPING(live.stage) = 0 THEN min(live.since)
+                                            ELSE min(live.waits_since) END) AS float8) AS oldest_seconds
 FROM live JOIN teams g ON g.id = live.team_id
 GROUP BY GROUPING SETS ((g.name), (live.model), (live.stage), ())
 ORDER BY name

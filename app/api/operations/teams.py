@@ -195,7 +195,7 @@ def _usage() -> Described:
     )
     answer = described["responses"]["200"]
     answer["headers"] = REQUEST_ID
-    answer["content"]["text/csv; charset=utf-8"] = {"schema": {"type": "string"}}
+    answer["content"]["text/csv"] = {"schema": {"type": "string"}}
     return described
 
 
