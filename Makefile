@@ -24,7 +24,7 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "making .venv"; $(PYTHON) -m venv --clear .venv; }
 	@echo "installing dependencies (some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[inference,dev]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[inference,media,dev]"
 	@touch $@
 
 demo: $(READY)

@@ -11,26 +11,41 @@ from uuid import uuid4
 from litestar import Litestar
 
 from app.api.config import HttpConfig
+from app.api.counted import Counted
 from app.api.routes import create_app
 from app.db.engine import Database
+from app.domain.addresses import parse_networks
 from app.domain.offers import Limits
-from app.queue.doorbell import ArqDoorbell
+from app.queue.doorbell import CHANGE_CHANNEL, ArqDoorbell
+from app.queue.listening import hear, keep_listening
+from app.queue.ping import ping
 from app.services import Services
 from app.services.audio import Audio
 from app.services.callers import Callers
 from app.services.cancel import Cancel
+from app.services.edit import Edit
+from app.services.erase import Erase
+from app.services.export import Export
+from app.services.feed import Feed
 from app.services.history import History
 from app.services.keys import Keys
-from app.services.limits import Limits as TeamLimits
+from app.services.limits import TeamOffers
+from app.services.lists import Lists
+from app.services.metrics import Metrics
 from app.services.models import Models
 from app.services.operations import Operations
+from app.services.prompting import Prompting
 from app.services.query import Query
 from app.services.recovery import Recovery
+from app.services.repeat import Repeat
+from app.services.sealing import Sealing
 from app.services.stats import Stats
+from app.services.stream import Streams
 from app.services.submit import Submit
 from app.services.teams import Teams
 from app.services.uploads import Uploads
 from app.services.usage import Usage
+from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.storage.choose import choose_store
 from app.storage.scratch import make_scratch
@@ -43,12 +58,15 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         DatabaseUnavailableError: the database does not answer.
     """
     database = Database(database_url, application_name="acestep-api")
-    doorbell = ArqDoorbell(redis_url)
+    shared = settings.prometheus_multiproc_dir
+    counted = Counted(shared_dir=Path(shared) if shared else None)
+    doorbell = ArqDoorbell(redis_url, on_failure=counted.ring_failed)
     async with database.autocommit() as work:
         default_team = await work.keys.default_team()
     spool_dir = settings.tmpdir / "uploads" / f"{os.getpid()}-{uuid4().hex}"
     await asyncio.to_thread(make_scratch, spool_dir)
-    services = _services(settings, database, doorbell, spool_dir, pepper=pepper)
+    feed = Feed(database)
+    services = _services(settings, database, doorbell, spool_dir, pepper, feed, redis_url)
     config = HttpConfig(
         bootstrap_key=settings.api_key.get_secret_value() or None,
         key_pepper=pepper,
@@ -65,6 +83,7 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         env=settings.env,
         release=version("acestep-service"),
         record_client=settings.record_client,
+        metrics_networks=parse_networks(settings.metrics_allow_networks),
     )
     recovery = Recovery(
         database,
@@ -73,22 +92,31 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         lease_s=settings.lease_seconds,
         idempotency_h=settings.idempotency_hours,
     )
-    return create_app(services, config, lifespan=[_lifespan(database, doorbell, recovery)])
+    lifespan = _lifespan(database, doorbell, recovery, feed, redis_url)
+    return create_app(services, config, lifespan=[lifespan], counted=counted)
 
 
 def _services(
-    settings: Settings, database: Database, doorbell: ArqDoorbell, spool_dir: Path, *, pepper: bytes
+    settings: Settings,
+    database: Database,
+    doorbell: ArqDoorbell,
+    spool_dir: Path,
+    pepper: bytes,
+    feed: Feed,
+    redis_url: str,
 ) -> Services:
     store = choose_store(**settings.store)
     models = Models(
         database,
         configured=settings.models,
         aliases=settings.aliases,
+        default_lm=settings.lm_model,
         lm_backend=settings.lm_backend,
         limits=_limits(settings),
         lease_s=settings.lease_seconds,
     )
     callers = Callers(database)
+    offers = TeamOffers(database, models.offers)
     submit = Submit(
         database,
         doorbell,
@@ -97,6 +125,7 @@ def _services(
             store,
             spool_dir=spool_dir,
             input_dirs=settings.input_folders,
+            kinds=models.input_kinds,
             max_bytes=settings.max_upload_bytes,
             max_seconds=settings.max_input_seconds,
         ),
@@ -108,9 +137,17 @@ def _services(
     return Services(
         submit=submit,
         earlier=submit.earlier,
+        format_input=Prompting(
+            database, doorbell, offered=models.language_models, timeout_s=settings.sync_timeout
+        ),
         query=Query(database),
         record=History(database),
         cancel=Cancel(database, doorbell),
+        edit=Edit(database, ageing_s=settings.priority_aging),
+        erase=Erase(database, store),
+        repeat=Repeat(database, submit=submit, offers=offers),
+        list_tasks=Lists(database, pepper=pepper),
+        export=Export(database, max_rows=settings.export_max_rows),
         audio=Audio(database, store),
         stats=Stats(
             database,
@@ -119,8 +156,7 @@ def _services(
             initial_average_s=settings.avg_job_seconds,
             lease_s=settings.lease_seconds,
         ),
-        offers=models.offers,
-        limits=TeamLimits(database),
+        offers=offers,
         models=models.models,
         health=models.health,
         caller_by_key=callers.caller,
@@ -132,9 +168,17 @@ def _services(
             database,
             doorbell,
             store,
-            redis_answers=doorbell.answers,
+            ping_redis=lambda: ping(redis_url),
             queue_limit=settings.queue_limit,
             lease_s=settings.lease_seconds,
+        ),
+        metrics=Metrics(database, window=settings.avg_window, lease_s=settings.lease_seconds),
+        streams=Streams(database, feed, most_per_key=settings.sse_max_per_key),
+        webhooks=Webhooks(
+            database,
+            Sealing(pepper),
+            allow_http=settings.webhook_allow_http,
+            allowed=parse_networks(settings.webhook_allow_networks),
         ),
     )
 
@@ -146,21 +190,30 @@ def _limits(settings: Settings) -> Limits:
         lyrics_chars=settings.max_lyrics_chars,
         text_chars=settings.max_text_chars,
         codes_chars=settings.max_codes_chars,
+        webhook_http=settings.webhook_allow_http,
     )
 
 
 def _lifespan(
-    database: Database, doorbell: ArqDoorbell, recovery: Recovery
+    database: Database, doorbell: ArqDoorbell, recovery: Recovery, feed: Feed, redis_url: str
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    async def hear_changes() -> None:
+        await hear(redis_url, CHANGE_CHANNEL, lambda _: feed.look_soon())
+
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         await doorbell.start()
-        sweeping = asyncio.create_task(recovery.run_forever(), name="sweeper")
+        background = [
+            asyncio.create_task(recovery.run_forever(), name="sweeper"),
+            asyncio.create_task(feed.run_forever(), name="feed"),
+            asyncio.create_task(keep_listening(hear_changes, what="changes"), name="changes"),
+        ]
         try:
             yield
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             await doorbell.close()
             await database.close()
 

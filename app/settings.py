@@ -50,9 +50,19 @@ def _networks(value: Any) -> Any:
     return value
 
 
+def _source(value: Any) -> Any:
+    """A word, or an absolute folder with models."""
+    if not isinstance(value, str) or value.strip().lower() in ("auto", "huggingface", "modelscope"):
+        return value.strip().lower() if isinstance(value, str) else value
+    if not Path(value).expanduser().is_absolute():
+        raise ValueError("expected auto, huggingface, modelscope or an absolute folder")
+    return str(Path(value).expanduser())
+
+
 Networks = Annotated[str, BeforeValidator(_networks)]
 Flag = Annotated[bool, BeforeValidator(_boolean)]
 FlagOrAuto = Annotated[bool | Literal["auto"], BeforeValidator(_flag_or_auto)]
+Source = Annotated[str, BeforeValidator(_source)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -77,16 +87,16 @@ class Settings(BaseSettings):
     offload_to_cpu: Flag | None = Field(None, validation_alias="ACESTEP_OFFLOAD_TO_CPU")
     offload_dit_to_cpu: Flag = Field(False, validation_alias="ACESTEP_OFFLOAD_DIT_TO_CPU")
     compile_model: Flag = Field(False, validation_alias="ACESTEP_COMPILE_MODEL")
+    max_loaded_models: int = Field(1, ge=1, le=64, validation_alias="ACESTEP_MAX_LOADED_MODELS")
     init_llm: FlagOrAuto = Field("auto", validation_alias="ACESTEP_INIT_LLM")
     lm_model_path: str = Field("acestep-5Hz-lm-0.6B", validation_alias="ACESTEP_LM_MODEL_PATH")
     lm_backend: Literal["vllm", "pt"] = Field("vllm", validation_alias="ACESTEP_LM_BACKEND")
     lm_device: str = Field("", validation_alias="ACESTEP_LM_DEVICE")
     lm_offload_to_cpu: Flag = Field(False, validation_alias="ACESTEP_LM_OFFLOAD_TO_CPU")
-    download_source: Literal["auto", "huggingface", "modelscope"] = Field(
-        "auto", validation_alias="ACESTEP_DOWNLOAD_SOURCE"
-    )
+    download_source: Source = Field("auto", validation_alias="ACESTEP_DOWNLOAD_SOURCE")
 
     no_init: Flag = Field(False, validation_alias="ACESTEP_NO_INIT")
+    repaint_keep_source: Flag = Field(True, validation_alias="ACESTEP_REPAINT_KEEP_SOURCE")
     triton_cache_dir: Path = Field(Path(".cache/acestep/triton"), validation_alias="TRITON_CACHE_DIR")
     torchinductor_cache_dir: Path = Field(
         Path(".cache/acestep/torchinductor"), validation_alias="TORCHINDUCTOR_CACHE_DIR"
@@ -151,12 +161,14 @@ class Settings(BaseSettings):
     )
     engine: str = Field("", validation_alias="ACESTEP_ENGINE")
 
+    prometheus_multiproc_dir: str = Field("", validation_alias="PROMETHEUS_MULTIPROC_DIR")
+
     @field_validator("data_dir", "tmpdir", "triton_cache_dir", "torchinductor_cache_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @field_validator("log_level", "lm_backend", "download_source", mode="before")
+    @field_validator("log_level", "lm_backend", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -178,6 +190,11 @@ class Settings(BaseSettings):
         """Names of the offered diffusion models, the default one first."""
         paths = (self.config_path, self.config_path2, self.config_path3)
         return tuple(dict.fromkeys(Path(path).name for path in paths if path.strip()))
+
+    @property
+    def lm_model(self) -> str:
+        """Name of the default language model."""
+        return Path(self.lm_model_path).name
 
     @property
     def aliases(self) -> dict[str, str]:

@@ -37,6 +37,24 @@ class ModelLoadError(EngineError):
     code = "model_unavailable"
 
 
+class LMNotAvailable(EngineError):
+    """The job needs a language model, and this engine has none to use."""
+
+    code = "model_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("language model not available")
+
+
+class LMOutputInvalid(EngineError):
+    """The language model gave nothing that can be used, also when asked again."""
+
+    code = "lm_failed"
+
+    def __init__(self) -> None:
+        super().__init__("the language model gave no usable answer")
+
+
 class AudioUnreadable(EngineError):
     """An input audio file is empty, too long or cannot be decoded."""
 

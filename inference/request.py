@@ -1,16 +1,21 @@
 """The border of the engine: plain, JSON-serialisable requests and results. No torch.
 
-Fixed numbers of ACE-Step 1.5: 48 000 Hz, 2 channels, 25 latent frames a second (1 frame = 1 920 samples).
+Fixed numbers of ACE-Step 1.5: 48 000 Hz, 2 channels, 25 latent frames a second (1 frame = 1 920 samples),
+5 audio codes a second (1 code = 5 frames), each one of 64 000.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from inference.language import LanguageRecord, Planning, Song
+
 SAMPLE_RATE_HZ = 48_000
 CHANNELS = 2
 LATENT_RATE_HZ = 25
 SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // LATENT_RATE_HZ
+CODE_RATE_HZ = 5
+AUDIO_CODES = 64_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,8 @@ class ItemSpec:
         keyscale, timesignature: text such as `A minor` and `4`; empty = not given.
         instruction: None = the text that belongs to the task.
         seed: 0 to 2**32 - 1, drawn and stored by the caller.
-        audio_codes: 5 Hz codes, 0 to 63 999; in every item with one length, or in none.
+        audio_codes: 5 Hz codes, 0 to 63 999, for text2music and cover; in every item with one length, or
+            in none.
     """
 
     prompt: str
@@ -61,8 +67,12 @@ class GenerationRequest:
             the source or the codes.
         timesteps: strictly falling, in (0, 1], without a trailing zero; overrides steps and shift.
         cfg_interval: start and end as shares of the schedule.
-        repaint_start, repaint_end: seconds; end None = end of the source.
-        audio_format: `mp3`, `wav`, `flac`.
+        source: for every task but text2music; audio codes take its place in a cover.
+        repaint_start, repaint_end: seconds, of repaint and lego; end None = end of the source.
+        cover_strength: share of the steps that follow source or codes.
+        track_name: for lego and extract. track_classes: for complete.
+        audio_format: `mp3`, `wav`, `flac`, `opus`.
+        planning: what the language model may do; None = nothing.
         scratch_dir: existing folder of this attempt; clips are written there.
     """
 
@@ -86,6 +96,7 @@ class GenerationRequest:
     track_classes: tuple[str, ...] = ()
     use_tiled_decode: bool = True
     audio_format: str = "mp3"
+    planning: Planning | None = None
     scratch_dir: str
 
 
@@ -116,11 +127,15 @@ class GenerationResult:
     Attributes:
         effective: parameters after the engine's own clamping.
         audit: model name, revision, file hashes, device, dtype, thread count, library versions, shapes.
+        song: texts and metadata of all clips, after the language model.
+        language: what the language model did.
         seconds: wall time per stage.
         peak_memory_bytes: None on CPU.
     """
 
     clips: tuple[GeneratedClip, ...]
+    song: Song = field(default_factory=Song)
+    language: LanguageRecord = field(default_factory=LanguageRecord)
     effective: dict[str, Any] = field(default_factory=dict)
     audit: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -148,6 +163,15 @@ class EngineOptions:
         threads: CPU threads of one operation; None = the library's choice.
         max_loaded: models kept in memory at once.
         lazy: nothing is loaded before a request needs it.
+        keep_source: a repaint gives back the source itself outside its window, not the model's copy of it.
+        flash_attention: wanted where the package is installed.
+        offload: keep only the component that computes on the accelerator; None = where its memory is small.
+        offload_transformer: keep the transformer off the accelerator between requests.
+        compile_model: compile the transformer's blocks.
+        language_models: registry names of the language models it offers, the default one first.
+        lm_device: as `device`; "" = the same.
+        lm_offload: keep a language model in main memory between jobs.
+        max_duration_s: longest song that a language model may plan.
     """
 
     models: tuple[str, ...]
@@ -156,9 +180,18 @@ class EngineOptions:
     threads: int | None = None
     max_loaded: int = 1
     lazy: bool = False
+    keep_source: bool = True
+    flash_attention: bool = True
+    offload: bool | None = None
+    offload_transformer: bool = False
+    compile_model: bool = False
+    language_models: tuple[str, ...] = ()
+    lm_device: str = ""
+    lm_offload: bool = False
+    max_duration_s: int = 600
 
 
 OnProgress = Callable[[str, int, int], None]
-"""Called with (stage, done, total); stages: loading, encoding, diffusing, decoding, saving."""
+"""Called with (stage, done, total); stages: loading, lm, encoding, diffusing, decoding, saving."""
 
 ShouldCancel = Callable[[], bool]

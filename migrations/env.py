@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from app.db import models
+from app.db import models, search_models  # noqa: F401 - the second one adds to the first
 
 
 def run(connection: Connection) -> None:

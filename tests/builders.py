@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,8 +10,10 @@ from uuid import uuid4
 import asyncpg
 
 from app.db.engine import Database
-from app.db.tasks import ClaimedTask, NewTask
+from app.db.tasks import Actor, ClaimedTask, NewTask
+from app.domain.inputs import TaskInput
 from app.domain.ports import ObjectStore
+from app.domain.probe import PLAIN_KINDS
 from app.domain.task import TaskId, TeamId
 from app.services.uploads import Uploads
 from app.storage.folder import FolderStore
@@ -21,20 +23,34 @@ WORKER = uuid4()
 
 
 async def a_task(
-    db: Database, team: TeamId, *, model: str = MODEL, priority: int = 0, **params: Any
+    db: Database,
+    team: TeamId,
+    *,
+    model: str = MODEL,
+    priority: int = 0,
+    task_type: str = "text2music",
+    key_id: int | None = None,
+    labels: Mapping[str, str] | None = None,
+    inputs: Sequence[TaskInput] = (),
+    parent_id: TaskId | None = None,
+    **params: Any,
 ) -> TaskId:
     """Insert a queued task."""
     task = NewTask(
         id=TaskId(uuid4()),
         team_id=team,
-        api_key_id=None,
+        api_key_id=key_id,
+        parent_id=parent_id,
+        parent_relation="rerun" if parent_id else None,
         request_id="test",
-        task_type="text2music",
+        task_type=task_type,
         model=model,
         priority=priority,
         request={},
         content_type="application/json",
-        params={"seeds": [1], "batch_size": 1, **params},
+        params={"seeds": [1], "lm_seed": 2, "batch_size": 1, **params},
+        labels=labels or {},
+        inputs=inputs,
     )
     async with db.transaction() as work:
         await work.queue.lock_gate()
@@ -72,6 +88,30 @@ async def claim(
     """Claim as a worker would."""
     async with db.autocommit() as work:
         return await work.tasks.claim(worker_id=worker, models=[model], kinds=["generate"], lease_s=lease_s)
+
+
+async def a_finished_task(db: Database, team: TeamId, *, failure: str | None = None, **task: Any) -> TaskId:
+    """Insert, claim and finish a task: with one clip, or with an error code."""
+    await a_task(db, team, **task)
+    (claimed,) = await claim(db, model=task.get("model", MODEL))
+    actor = Actor(kind="worker", id=str(WORKER))
+    async with db.autocommit() as work:
+        if failure is None:
+            await work.tasks.succeed(
+                claimed.id, 1, actor=actor, result={"items": []}, clips=[a_clip(claimed)], gpu_seconds=1
+            )
+        else:
+            await work.tasks.fail_or_retry(
+                claimed.id,
+                1,
+                actor=actor,
+                code=failure,
+                message="it failed",
+                trace=None,
+                max_failures=1,
+                gpu_seconds=1,
+            )
+    return claimed.id
 
 
 async def a_running_task(db: Database, team: TeamId, **options: Any) -> ClaimedTask:
@@ -150,6 +190,11 @@ async def a_team(url: str, name: str, **limits: Any) -> TeamId:
     return TeamId(team_id)
 
 
+async def plain_kinds() -> Sequence[str]:
+    """What every worker decodes."""
+    return PLAIN_KINDS
+
+
 def uploads_below(folder: Path, db: Database, *, max_bytes: int = 1_000_000) -> Uploads:
     """Inputs of tasks, stored below a folder; files of `inputs` there may be named by their path."""
     return Uploads(
@@ -157,6 +202,7 @@ def uploads_below(folder: Path, db: Database, *, max_bytes: int = 1_000_000) -> 
         FolderStore(folder / "objects"),
         spool_dir=folder / "spool",
         input_dirs=[folder / "inputs"],
+        kinds=plain_kinds,
         max_bytes=max_bytes,
         max_seconds=600,
     )

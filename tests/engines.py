@@ -3,6 +3,7 @@
 It obeys the words of the first item's prompt:
     sleep=0.5   seconds of the diffusing stage (default 0), spread over its steps
     steps=5     number of steps (default 4), with a look at the cancel flag after each
+    short     the last clip is missing
     crash, hang, fail, oom, device   what happens in the middle of the steps
     once        the fault above happens only the first time for the seed of that item
 Its clips are real: one tone for each seed.
@@ -11,12 +12,14 @@ Its clips are real: one tone for each seed.
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from inference.audio.wave import Computed, level
 from inference.errors import Cancelled, DeviceError, NumericalError, OutOfMemory
+from inference.language import LanguageRecord, PromptRequest, PromptResult
 from inference.request import (
     SAMPLE_RATE_HZ,
     EngineOptions,
@@ -33,6 +36,7 @@ class StubEngine:
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
+        self._loaded: tuple[str, ...] = ()
 
     def models(self) -> tuple[ModelInfo, ...]:
         return tuple(
@@ -41,7 +45,11 @@ class StubEngine:
         )
 
     def load(self, model: str) -> None:
-        """Nothing to load."""
+        """Takes no time; one model at a time."""
+        self._loaded = (model,)
+
+    def loaded(self) -> tuple[str, ...]:
+        return self._loaded
 
     def close(self) -> None:
         """Nothing to close."""
@@ -61,12 +69,25 @@ class StubEngine:
             if should_cancel():
                 raise Cancelled("cancelled")
         on_progress("decoding", 0, 1)
-        waves = tuple(level(tone(item, request.duration or 1.0), seed=item.seed) for item in request.items)
+        items = request.items[:-1] if "short" in words else request.items
+        waves = tuple(level(tone(item, request.duration or 1.0), seed=item.seed) for item in items)
         return Computed(
             waves=waves,
             effective={"steps": steps, "seeds": [item.seed for item in request.items]},
             audit={"model": request.model, "engine": "stub"},
             seconds={"diffusing": sleep_s},
+        )
+
+    def format_prompt(self, request: PromptRequest, should_cancel: ShouldCancel) -> PromptResult:
+        """Shout the caption; the words of the module work here too."""
+        values = dict(word.split("=", 1) for word in request.song.caption.split() if "=" in word)
+        time.sleep(float(values.get("sleep", 0.0)))
+        self._misbehave(request.song.caption.split(), request.options.seed)
+        if should_cancel():
+            raise Cancelled("cancelled")
+        return PromptResult(
+            song=replace(request.song, caption=request.song.caption.upper()),
+            record=LanguageRecord(model=request.options.model, backend_used="stub"),
         )
 
     def _misbehave(self, words: list[str], seed: int) -> None:

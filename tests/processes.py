@@ -152,6 +152,8 @@ async def a_service(
             "ACESTEP_CONFIG_PATH": "acestep-tiny-random",
             "ACESTEP_DATA_DIR": str(folder / "data"),
             "ACESTEP_TMPDIR": str(folder / "tmp"),
+            # On a busy machine, threads of one operation of the model only wait for each other.
+            "OMP_NUM_THREADS": "1",
             **environment,
         },
     )

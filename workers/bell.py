@@ -14,7 +14,7 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
 from app.queue.doorbell import BELL_FUNCTION, BELL_QUEUE, decode_job, encode_job, redis_settings
-from workers.listening import keep_listening
+from app.queue.listening import keep_listening
 
 POLL_DELAY_S = 0.05
 # A Redis that hangs must not keep a worker from stopping.

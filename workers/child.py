@@ -80,7 +80,7 @@ class Child:
             self._report_failure("", error)
             raise
         seconds = {"engine": built - begun, "model": time.perf_counter() - built}
-        self._send(protocol.Ready(models=engine.models(), seconds=seconds))
+        self._send(protocol.Ready(models=engine.models(), loaded=engine.loaded(), seconds=seconds))
         return engine
 
     def _run_job(self, engine: Engine, job: protocol.Job) -> None:
@@ -95,6 +95,7 @@ class Child:
             if cancelled.is_set():
                 raise Cancelled("cancelled")
             self._failpoints.hit("child.before_compute")
+            self._load(engine, job)
             computed = engine.compute(job.request, on_progress, cancelled.is_set)
             self._failpoints.hit("child.after_compute")
         except Exception as error:
@@ -104,6 +105,19 @@ class Child:
         self._unwritten.acquire()
         self._send(protocol.Computed(id=job.id))
         threading.Thread(target=self._write, args=(job, computed), name="write").start()
+
+    def _load(self, engine: Engine, job: protocol.Job) -> None:
+        """Bring the job's model into memory and tell what is there then, whatever came of it."""
+        model = job.request.model
+        if model in engine.loaded():
+            return
+        self._send(protocol.Progress(id=job.id, stage="loading", done=0, total=1))
+        begun = time.perf_counter()
+        try:
+            engine.load(model)
+        finally:
+            seconds = round(time.perf_counter() - begun, 3)
+            self._send(protocol.Loaded(id=job.id, model=model, loaded=engine.loaded(), seconds=seconds))
 
     def _write(self, job: protocol.Job, computed: Computed) -> None:
         """Write the files of one job in the pool and report; runs beside the model."""

@@ -116,6 +116,7 @@ class Generate:
         generating = slot.generate(
             request_of(job.task, scratch, inputs),
             on_progress=lambda stage, done, total: self._heartbeat.report(job, stage, done, total),
+            on_loaded=lambda model, seconds: self._heartbeat.loaded(job, model, seconds),
         )
         return await self._until_asked(job, generating, deadline, slot)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from app.db.tasks import Beat, ClaimedTask
@@ -89,6 +90,8 @@ class Heartbeat:
         self._every_s = every_s
         self._jobs: dict[tuple[TaskId, int], RunningJob] = {}
         self._soon = asyncio.Event()
+        self._report_at = 0.0
+        self._swaps: list[tuple[ClaimedTask, dict[str, Any]]] = []
 
     def add(self, job: RunningJob) -> None:
         """Begin to keep the lease of a job."""
@@ -103,6 +106,13 @@ class Heartbeat:
         if job.report(stage, done, total):
             self._soon.set()
 
+    def loaded(self, job: RunningJob, model: str, seconds: float) -> None:
+        """Note soon that a model was loaded for a job, and report what this worker holds now."""
+        log.info("model loaded", extra={"task_id": job.task.id, "model": model, "seconds": seconds})
+        self._swaps.append((job.task, {"model": model, "seconds": seconds}))
+        self._report_at = 0.0
+        self._soon.set()
+
     @property
     def longest_rest_s(self) -> float:
         """The longest estimate of the running jobs, in seconds; unknown ones count as nothing."""
@@ -115,13 +125,13 @@ class Heartbeat:
     async def run_forever(self) -> None:
         """Beat until cancelled; a database that is away is tried again at the next turn."""
         loop = asyncio.get_running_loop()
-        report_at = loop.time()
         while True:
             self._soon.clear()
             try:
                 await self._beat()
-                if loop.time() >= report_at:
-                    report_at = loop.time() + self._every_s
+                await self._note_swaps()
+                if loop.time() >= self._report_at:
+                    self._report_at = loop.time() + self._every_s
                     await self._fleet.report()
                     await self._lifecycle.release_unknown(set(self._jobs))
             except DatabaseUnavailableError:
@@ -130,8 +140,14 @@ class Heartbeat:
                 log.exception("heartbeat failed")
             await asyncio.sleep(min(SHORTEST_GAP_S, self._every_s))
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, report_at - loop.time())):
+                async with asyncio.timeout(max(0.0, self._report_at - loop.time())):
                     await self._soon.wait()
+
+    async def _note_swaps(self) -> None:
+        while self._swaps:
+            task, data = self._swaps[0]
+            await self._lifecycle.note(task, "model_loaded", data)
+            self._swaps.pop(0)
 
     async def _beat(self) -> None:
         jobs = list(self._jobs.values())

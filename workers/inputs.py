@@ -12,9 +12,12 @@ from typing import Any
 
 from msgspec import MsgspecError
 
-from app.domain.errors import NotFoundError
+from app.domain.errors import NotFoundError, ValidationError
 from app.domain.ports import ObjectStore
+from app.domain.probe import UnsupportedKind, probe
+from app.domain.probe.claim import Claim
 from inference.audio import answer
+from inference.audio.kinds import decodable_kinds
 from inference.request import InputAudio
 from workers.child_process import child_environment
 from workers.failure import TaskFailed
@@ -53,7 +56,8 @@ class Inputs:
         original, target = scratch / f"{entry['role']}-original", scratch / f"{entry['role']}-normalised"
         try:
             await while_store_is_away(lambda: self._fetch(entry, original), key=entry["storage_key"])
-            refusal = await self._decode(original, target)
+            claim = await self._probe(entry, original)
+            refusal = await self._decode(original, target, claim)
         finally:
             await asyncio.to_thread(original.unlink, missing_ok=True)
         if refusal is not None:
@@ -73,7 +77,21 @@ class Inputs:
             log.error("stored input is damaged", extra={"key": entry["storage_key"]})
             raise _unavailable(entry, "is damaged in the store")
 
-    async def _decode(self, original: Path, target: Path) -> answer.Refusal | None:
+    async def _probe(self, entry: Mapping[str, Any], original: Path) -> Claim:
+        """Look where the audio lies; the API did the same, perhaps with other limits."""
+
+        def read_header() -> Claim:
+            with original.open("rb") as file:
+                return probe(file, max_seconds=self._max_seconds, kinds=decodable_kinds())
+
+        try:
+            return await asyncio.to_thread(read_header)
+        except ValidationError as error:
+            # Another worker may have the decoder that this one lacks.
+            retryable = isinstance(error, UnsupportedKind)
+            raise _unavailable(entry, f"cannot be used: {error}", retryable=retryable) from None
+
+    async def _decode(self, original: Path, target: Path, claim: Claim) -> answer.Refusal | None:
         """Run the decode process; its death by a signal or a limit means that the file is broken."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -82,6 +100,9 @@ class Inputs:
             "inference.audio.decode",
             str(original),
             str(target),
+            f"--kind={claim.kind}",
+            f"--start={claim.start}",
+            *([] if claim.end is None else [f"--end={claim.end}"]),
             f"--max-seconds={self._max_seconds}",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -118,5 +139,5 @@ def _refusal(said: bytes, status: int | None) -> answer.Refusal | None:
             return None if status == 0 else answer.Refusal.BROKEN
 
 
-def _unavailable(entry: Mapping[str, Any], reason: str) -> TaskFailed:
-    return TaskFailed("input_unavailable", f"the {entry['role']} audio {reason}")
+def _unavailable(entry: Mapping[str, Any], reason: str, *, retryable: bool = False) -> TaskFailed:
+    return TaskFailed("input_unavailable", f"the {entry['role']} audio {reason}", retryable=retryable)

@@ -41,9 +41,9 @@ class SlotLoop:
         self._stopping = asyncio.Event()
 
     @property
-    def loaded(self) -> str | None:
-        """The model in the child's memory."""
-        return self._slot.loaded if self._slot.alive else None
+    def loaded(self) -> tuple[str, ...]:
+        """The models in the child's memory."""
+        return self._slot.loaded if self._slot.alive else ()
 
     def stop_claiming(self) -> None:
         """Let the running task end, then return from `run`."""
@@ -74,7 +74,7 @@ class SlotLoop:
         """Claim and run one task; False if there was none."""
         if self._fleet.drain_requested:
             return False
-        task = await self._lifecycle.claim(self._models)
+        task = await self._lifecycle.claim(self._models, loaded=self.loaded)
         if task is None:
             return False
         await self._generate(task, self._slot)

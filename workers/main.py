@@ -14,20 +14,27 @@ from uuid import uuid4
 
 from app.db.engine import Database
 from app.db.migrate import require_schema
+from app.domain.addresses import parse_networks
 from app.queue.doorbell import ArqDoorbell
+from app.services.deliver import Deliver
 from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
 from app.services.recovery import Recovery
+from app.services.retention import Retention
+from app.services.sealing import Sealing
 from app.settings import Settings
 from app.storage.choose import choose_store
 from app.storage.scratch import make_scratch
+from inference.audio.kinds import decodable_kinds
 from inference.request import EngineOptions
 from workers.bell import Bell
+from workers.deliver import Deliveries
 from workers.generate import Generate, Limits
 from workers.heartbeat import Heartbeat
 from workers.inputs import Inputs
 from workers.loop import SlotLoop
 from workers.nudges import Nudges
+from workers.post import Poster
 from workers.slot import Slot, SlotOptions
 
 log = logging.getLogger(__name__)
@@ -55,6 +62,7 @@ class WorkerProcess:
             slots=settings.queue_workers,
             device=settings.device,
             describe=self._describe,
+            doorbell_failures=lambda: self._doorbell.failures,
         )
         lifecycle = Lifecycle(
             self._database,
@@ -79,7 +87,9 @@ class WorkerProcess:
             lease_s=settings.lease_seconds,
             store=store,
             idempotency_h=settings.idempotency_hours,
+            retention=Retention(self._database, store, record_days=settings.record_retention_days),
         )
+        self._deliveries = _deliveries(settings, self._database)
         generate = Generate(
             lifecycle=lifecycle,
             heartbeat=self._heartbeat,
@@ -125,6 +135,8 @@ class WorkerProcess:
                 asyncio.create_task(self._nudges.run_forever(), name="nudges"),
                 asyncio.create_task(self._recovery.run_forever(), name="sweeper"),
             ]
+            if self._deliveries is not None:
+                background.append(asyncio.create_task(self._deliveries.run_forever(), name="deliveries"))
             log.info("worker ready", extra={"models": ",".join(self._settings.models)})
             await self._work(stop, stop_now)
         finally:
@@ -191,8 +203,25 @@ class WorkerProcess:
 
     def _describe(self) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
         """Models that this worker serves, and those that its slots hold."""
-        offered = {model.name: asdict(model) for slot in self._slots for model in slot.models}
-        return list(offered.values()), [loop.loaded for loop in self._loops if loop.loaded]
+        inputs = decodable_kinds()
+        offered = {
+            model.name: {**asdict(model), "inputs": inputs} for slot in self._slots for model in slot.models
+        }
+        return list(offered.values()), [name for loop in self._loops for name in loop.loaded]
+
+
+def _deliveries(settings: Settings, database: Database) -> Deliveries | None:
+    """The sender of webhooks; None where the secret is missing that opens their signing secrets."""
+    pepper = settings.key_pepper.get_secret_value().encode()
+    if not pepper:
+        log.warning("this worker sends no webhooks: ACESTEP_KEY_PEPPER is not set")
+        return None
+    return Deliveries(
+        Deliver(database, Sealing(pepper), env=settings.env, version=version("acestep-service")),
+        Poster(
+            allow_http=settings.webhook_allow_http, allowed=parse_networks(settings.webhook_allow_networks)
+        ),
+    )
 
 
 def _slot_options(settings: Settings) -> SlotOptions:
@@ -203,6 +232,12 @@ def _slot_options(settings: Settings) -> SlotOptions:
             models_dir=str(settings.data_dir / "models"),
             device=settings.device,
             lazy=settings.no_init,
+            keep_source=settings.repaint_keep_source,
+            max_loaded=settings.max_loaded_models,
+            flash_attention=settings.use_flash_attention,
+            offload=settings.offload_to_cpu,
+            offload_transformer=settings.offload_dit_to_cpu,
+            compile_model=settings.compile_model,
         ),
         environment={
             "TRITON_CACHE_DIR": str(settings.triton_cache_dir),

@@ -33,10 +33,23 @@ class Quit(msgspec.Struct, frozen=True, tag="quit"):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The engine is built, and its first model loaded unless the options are lazy; seconds by step."""
+    """The engine is built, and its first model loaded unless the options are lazy; seconds by step.
+
+    `loaded` names the models in memory.
+    """
 
     models: tuple[ModelInfo, ...]
+    loaded: tuple[str, ...]
     seconds: dict[str, float]
+
+
+class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
+    """The job's model was not in memory. It is now if `loaded` names it, which is all that is there."""
+
+    id: str
+    model: str
+    loaded: tuple[str, ...]
+    seconds: float
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
@@ -76,7 +89,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 Command = Start | Job | Cancel | Quit
-Report = Ready | Progress | Computed | Done | Failed
+Report = Ready | Loaded | Progress | Computed | Done | Failed
 
 _encoder = msgspec.json.Encoder()
 _command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.db.tasks import ClaimedTask
+from app.domain.codes import parse_codes
 from inference.request import GeneratedClip, GenerationRequest, GenerationResult, InputAudio, ItemSpec
 from workers.progress import GPU_STAGES
 
@@ -32,10 +33,11 @@ def request_of(task: ClaimedTask, scratch: Path, inputs: Mapping[str, InputAudio
             bpm=params["bpm"],
             keyscale=params["key_scale"],
             timesignature=params["time_signature"],
-            instruction=params["instruction"] or None,
+            instruction=params["instruction"].strip() or None,
             seed=seed,
+            audio_codes=codes,
         )
-        for seed in params["seeds"]
+        for seed, codes in zip(params["seeds"], _codes(params), strict=True)
     )
     timesteps: Sequence[float] | None = params["timesteps"]
     return GenerationRequest(
@@ -61,6 +63,15 @@ def request_of(task: ClaimedTask, scratch: Path, inputs: Mapping[str, InputAudio
         audio_format=params["audio_format"],
         scratch_dir=str(scratch),
     )
+
+
+def _codes(params: Mapping[str, Any]) -> Sequence[tuple[int, ...] | None]:
+    """Return the given codes of each clip; one text serves all."""
+    given, clips = params["audio_code_string"], len(params["seeds"])
+    if not given:
+        return [None] * clips
+    codes = parse_codes([given] if isinstance(given, str) else given)
+    return codes * clips if len(codes) == 1 else codes
 
 
 def gpu_seconds(result: GenerationResult) -> float:
@@ -95,6 +106,7 @@ def stored_result(task: ClaimedTask, result: GenerationResult) -> dict[str, Any]
         "keyscale": params["key_scale"],
         "timesignature": params["time_signature"],
     }
+    texts_cut = [cut for batch in result.audit.get("batches", ()) for cut in batch.get("texts_cut", ())]
     return {
         "items": [
             {
@@ -104,6 +116,7 @@ def stored_result(task: ClaimedTask, result: GenerationResult) -> dict[str, Any]
                 "channels": clip.channels,
                 "silent": clip.silent,
                 "peak": clip.peak,
+                "texts_cut": texts_cut[clip.index] if clip.index < len(texts_cut) else [],
                 **shared,
             }
             for clip in result.clips

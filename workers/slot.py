@@ -65,10 +65,10 @@ class SlotOptions:
 class _Pending:
     """A job that the child has and has not answered."""
 
-    model: str
     result: asyncio.Future[GenerationResult]
     on_progress: OnProgress
     on_computed: Callable[[], None]
+    on_loaded: Callable[[str, float], None]
 
 
 class Slot:
@@ -76,7 +76,7 @@ class Slot:
 
     Attributes:
         models: what the child offers, from `start` on.
-        loaded: the model in the child's memory, None while there is none.
+        loaded: the models in the child's memory.
         start_seconds: where the last start spent its time.
         last_progress_at: monotonic time of the last sign of work, for a watchdog.
     """
@@ -87,7 +87,7 @@ class Slot:
         self._child: ChildProcess | None = None
         self._following: asyncio.Task[None] | None = None
         self.models: tuple[ModelInfo, ...] = ()
-        self.loaded: str | None = None
+        self.loaded: tuple[str, ...] = ()
         self.start_seconds: dict[str, float] = {}
         self.last_progress_at = time.monotonic()
 
@@ -126,7 +126,7 @@ class Slot:
             await self.kill()
             raise
         self.models = told.models
-        self.loaded = None if self._options.engine_options.lazy or not told.models else told.models[0].name
+        self.loaded = told.loaded
         self.last_progress_at = time.monotonic()
         self.start_seconds = told.seconds | {"total": self.last_progress_at - begun}
 
@@ -137,11 +137,13 @@ class Slot:
         job_id: str | None = None,
         on_progress: OnProgress = lambda stage, done, total: None,
         on_computed: Callable[[], None] = lambda: None,
+        on_loaded: Callable[[str, float], None] = lambda model, seconds: None,
     ) -> GenerationResult:
         """Run one job and return when its files are written.
 
         A second call may be made as soon as `on_computed` was called for the first. When this call is
-        cancelled itself, the child is asked to stop the job.
+        cancelled itself, the child is asked to stop the job. `on_loaded` is called with the model and the
+        seconds, if the model had to be brought into memory first.
 
         Raises:
             JobFailed: the child reported an error.
@@ -150,10 +152,10 @@ class Slot:
         """
         job_id = job_id or uuid4().hex
         pending = _Pending(
-            model=request.model,
             result=asyncio.get_running_loop().create_future(),
             on_progress=on_progress,
             on_computed=on_computed,
+            on_loaded=on_loaded,
         )
         self._pending[job_id] = pending
         self.last_progress_at = time.monotonic()
@@ -214,14 +216,18 @@ class Slot:
             ready.set_exception(StartFailed(report))
             return
         self.last_progress_at = time.monotonic()
+        if isinstance(report, protocol.Loaded):
+            self.loaded = report.loaded
         pending = self._pending.get(report.id)
-        if pending is None or pending.result.done():
-            return  # its caller has gone away
+        if pending is not None and not pending.result.done():  # else its caller has gone away
+            self._answer(pending, report)
+
+    def _answer(self, pending: _Pending, report: protocol.Report) -> None:
         match report:
             case protocol.Progress():
-                if report.stage != "loading":
-                    self.loaded = pending.model
                 pending.on_progress(report.stage, report.done, report.total)
+            case protocol.Loaded() if report.model in report.loaded:
+                pending.on_loaded(report.model, report.seconds)
             case protocol.Computed():
                 pending.on_computed()
             case protocol.Done():

@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from app.api.counted import Counted
+
 log = logging.getLogger(__name__)
 
 seen_key: ContextVar[str | None] = ContextVar("seen_key", default=None)
@@ -16,8 +18,9 @@ seen_key: ContextVar[str | None] = ContextVar("seen_key", default=None)
 class AccessLog:
     """Wraps the whole application, inside the part that gives a request its id."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, counted: Counted) -> None:
         self._app = app
+        self._counted = counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and note how it was answered."""
@@ -25,13 +28,13 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status, sent_bytes = 0, 0
+        status, sent_bytes, began_s = 0, 0, 0.0
         seen_key.set(None)
 
         async def count(message: Message) -> None:
-            nonlocal status, sent_bytes
+            nonlocal status, sent_bytes, began_s
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, began_s = message["status"], time.perf_counter() - started
             elif message["type"] == "http.response.body":
                 sent_bytes += len(message.get("body", b""))
             await send(message)
@@ -39,7 +42,10 @@ class AccessLog:
         try:
             await self._app(scope, receive, count)
         finally:
-            log.info("answered", extra=_line(scope, status, sent_bytes, time.perf_counter() - started))
+            line = _line(scope, status, sent_bytes, time.perf_counter() - started)
+            log.info("answered", extra=line)
+            if status:  # else the client left before there was an answer
+                self._counted.answered(scope["method"], str(line["route"]), status, began_s)
 
 
 def _line(scope: HTTPScope, status: int, sent_bytes: int, seconds: float) -> dict[str, object]:

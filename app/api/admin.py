@@ -33,7 +33,7 @@ async def admin_status(request: HttpRequest) -> Response[bytes]:
 async def workers(request: HttpRequest) -> Response[bytes]:
     """List the workers of the last seven days."""
     window = window_of(request, "workers")
-    page = await context_of(request).services.operations.workers(before=window.after, limit=window.limit)
+    page = await context_of(request).services.operations.workers(after=window.after, limit=window.limit)
     items = [WorkerView.of(worker) for worker in page.items]
     return success(WorkerList(items=items, **shown(request, page, "workers")))
 
@@ -42,7 +42,7 @@ async def workers(request: HttpRequest) -> Response[bytes]:
 async def audit(request: HttpRequest) -> Response[bytes]:
     """List changes of teams, keys, queue and workers, newest first."""
     window = window_of(request, "audit")
-    page = await context_of(request).services.operations.audit(before=window.after, limit=window.limit)
+    page = await context_of(request).services.operations.audit(after=window.after, limit=window.limit)
     items = [AuditView.of(entry) for entry in page.items]
     return success(AuditList(items=items, **shown(request, page, "audit")))
 

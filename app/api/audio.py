@@ -1,7 +1,6 @@
 """GET and HEAD /v1/audio: stored clips, streamed by the service itself."""
 
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC
 from email.utils import format_datetime
 
@@ -10,6 +9,7 @@ from litestar.response import Stream
 
 from app.api.context import HttpRequest, context_of
 from app.api.ranges import choose_part
+from app.api.streams import resume
 from app.domain.errors import NotFoundError, ValidationError
 from app.domain.keys import Scope
 from app.services import StoredAudio
@@ -44,7 +44,7 @@ async def audio(request: HttpRequest) -> Response[bytes] | Stream:
     first = await anext(content, None)
     if first is None:
         raise _unknown()
-    stream = _resume(first, content)
+    stream = resume(first, content)
     return Stream(stream, status_code=part.status, media_type=stored.mime, headers=headers)
 
 
@@ -79,9 +79,3 @@ def _headers(stored: StoredAudio, download: str | None) -> dict[str, str]:
         name = _UNSAFE_IN_NAME.sub("_", download)[:_MAX_NAME_CHARS].strip(" .") or "audio"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return headers
-
-
-async def _resume(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk

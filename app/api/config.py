@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
 
+from app.domain.addresses import Network
 from app.domain.offers import Limits
 from app.domain.task import TeamId
 
@@ -22,6 +23,7 @@ class HttpConfig:
         env: name of the environment, shown in results.
         record_client: keep address and user agent with each task.
         limits: largest sizes that a request may ask for.
+        metrics_networks: addresses that may read `/metrics` without a key.
         query_patience_s: how long a poll waits for a lost database.
     """
 
@@ -40,4 +42,5 @@ class HttpConfig:
     env: str = "development"
     release: str = "0.0.0"
     record_client: bool = True
+    metrics_networks: tuple[Network, ...] = ()
     query_patience_s: float = 5.0

@@ -8,6 +8,7 @@ from litestar.datastructures import State
 
 from app.api.auth import Authenticator
 from app.api.config import HttpConfig
+from app.api.counted import Counted
 from app.services import Services
 
 HttpRequest: TypeAlias = Request[None, None, State]
@@ -20,6 +21,7 @@ class Context:
     services: Services
     config: HttpConfig
     auth: Authenticator
+    counted: Counted
 
 
 def context_of(request: HttpRequest) -> Context:

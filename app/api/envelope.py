@@ -44,6 +44,16 @@ def failure(status: int, text: str, headers: Mapping[str, str]) -> Response[byte
     return _json(body, status, headers)
 
 
+def failure_body(status: int, text: str) -> bytes:
+    """Return the same as bytes, for answers that no handler gives."""
+    return _encoder.encode(Failure(code=status, error=text, detail=text, timestamp=_now_ms()))
+
+
+def soft_failure(text: str) -> Response[bytes]:
+    """Say with status 200 that a language model failed: code 500 stands in the body only."""
+    return _json(Failure(code=500, error=text, detail=text, timestamp=_now_ms()), 200, {})
+
+
 def _json(body: msgspec.Struct, status: int, headers: Mapping[str, str]) -> Response[bytes]:
     content = _encoder.encode(body)
     return Response(content, status_code=status, media_type="application/json", headers=dict(headers))

@@ -31,9 +31,7 @@ async def keys(request: HttpRequest) -> Response[bytes]:
     team = None if named is None else _uuid(named, "team")
     about = f"keys {by.reach or ''} {team or ''}"
     window = window_of(request, about)
-    page = await context_of(request).services.keys.page(
-        by, team=team, after=window.after or 0, limit=window.limit
-    )
+    page = await context_of(request).services.keys.page(by, team=team, after=window.after, limit=window.limit)
     return success(KeyList(items=[KeyView.of(key) for key in page.items], **shown(request, page, about)))
 
 

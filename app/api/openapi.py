@@ -12,9 +12,14 @@ from app.api.context import HttpRequest, context_of
 from app.api.envelope import Failure
 from app.api.operations import ERRORS, paths
 from app.api.usage import UsageList
+from app.api.webhook_fields import EndpointPatch, NewEndpoint, Rotation
+from app.domain import endpoints
+from app.domain.aliases import TOKEN_FIELD
+from app.domain.listed import TaskPage
 from app.domain.record import Record
 from app.domain.result import ClipItem, Entry, StateItem
-from app.services import CancelView
+from app.domain.stream import TaskNews
+from app.services import CancelView, ErasedView
 
 _REF = "#/components/schemas/{name}"
 _SHAPES = (
@@ -38,11 +43,19 @@ _SHAPES = (
     admin_shapes.PauseView,
     admin_shapes.DrainView,
     admin_shapes.Traces,
+    ErasedView,
+    TaskPage,
+    endpoints.EndpointList,
+    endpoints.DeliveryPage,
+    endpoints.Deleted,
+    endpoints.TeamSecret,
+    TaskNews,
     Entry,
     ClipItem,
     StateItem,
     Failure,
 )
+_FIELDS = (NewEndpoint, EndpointPatch, Rotation)
 _ABOUT = """Submit music generation, poll, download.
 
 Every answer but audio is one JSON object: `data`, `code`, `error`, `timestamp`, `extra`; errors carry the
@@ -88,8 +101,20 @@ def _schemas(config: HttpConfig) -> dict[str, Any]:
     shaped: dict[str, Any] = msgspec.json.schema_components(_SHAPES, ref_template=_REF)[1]
     for schema in shaped.values():
         schema["required"] = list(schema.get("properties", ()))  # every key is always sent
+    shaped["TaskNews"]["required"].remove("team_id")
     shaped["Entry"]["properties"]["result"] = _RESULT_TEXT
-    return shaped | _bodies(config)
+    return shaped | _fields() | _bodies(config)
+
+
+def _fields() -> dict[str, Any]:
+    """Bodies of our own routes; each may hold the key."""
+    shaped: dict[str, Any] = msgspec.json.schema_components(_FIELDS, ref_template=_REF)[1]
+    for schema in shaped.values():
+        schema["properties"][TOKEN_FIELD] = {
+            "type": "string",
+            "description": "The key, instead of the header.",
+        }
+    return shaped
 
 
 def _bodies(config: HttpConfig) -> dict[str, Any]:
@@ -100,6 +125,9 @@ def _bodies(config: HttpConfig) -> dict[str, Any]:
         "ReleaseTaskFiles": parameter_schema.release_task_multipart(limits),
         "QueryResult": parameter_schema.query_result(config.max_query_ids, is_form=False),
         "QueryResultForm": parameter_schema.query_result(config.max_query_ids, is_form=True),
+        "RerunTask": parameter_schema.rerun(limits),
+        "TaskChanges": parameter_schema.task_changes(limits),
+        "OnlyToken": parameter_schema.only_token(),
         "RandomSample": parameter_schema.random_sample(is_form=False),
         "RandomSampleForm": parameter_schema.random_sample(is_form=True),
         "FormatInput": parameter_schema.format_input(limits, is_form=False),

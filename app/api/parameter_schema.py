@@ -30,6 +30,8 @@ FILES = {
 }
 """File parts of a multipart request."""
 
+_FORMATS = "WAV, FLAC, MP3 or OGG, recognised by content; M4A, AAC, WebM where a worker can decode them."
+
 
 def release_task(limits: Limits, *, is_form: bool) -> Schema:
     """Describe the body of `/release_task`: every parameter under every name, carriers and controls."""
@@ -48,7 +50,7 @@ def release_task_multipart(limits: Limits) -> Schema:
         schema["properties"][name] = {
             "type": "string",
             "contentMediaType": "application/octet-stream",
-            "description": f"{about} WAV, FLAC, MP3 or OGG, recognised by content.",
+            "description": f"{about} {_FORMATS}",
         }
     return schema
 
@@ -85,6 +87,38 @@ def format_input(limits: Limits, *, is_form: bool) -> Schema:
     about = "Metadata that wins over the language model: duration, bpm, key, time_signature, language."
     properties["param_obj"] = _json_object(about, is_form=is_form)
     return _object(properties | {TOKEN_FIELD: _token(is_form=is_form)})
+
+
+def rerun(limits: Limits) -> Schema:
+    """Describe the body of a re-run: parameters by their canonical names only."""
+    overrides = _object({name: _field(known, limits, is_form=False) for name, known in BY_NAME.items()})
+    overrides |= {"additionalProperties": False, "description": "New values; null stands for the default."}
+    seeds = {
+        "type": "string",
+        "enum": ["same", "new"],
+        "default": "same",
+        "description": "Seeds of the clips.",
+    }
+    return _strict({"seeds": seeds, "overrides": overrides})
+
+
+def task_changes(limits: Limits) -> Schema:
+    """Describe the body of a change: at least one field."""
+    controls = _controls(limits, is_form=False)
+    hold: Schema = {"type": "boolean", "description": "Nothing of the task is removed; needs team:manage."}
+    priority = controls["priority"] | {"type": "integer"}
+    labels = controls["labels"] | {"type": "object", "description": "All labels, in place of the old ones."}
+    return _strict({"priority": priority, "labels": labels, "legal_hold": hold}) | {"minProperties": 1}
+
+
+def only_token() -> Schema:
+    """Describe the body of a route that takes nothing but perhaps a key."""
+    return _strict({})
+
+
+def _strict(properties: dict[str, Schema]) -> Schema:
+    token = {TOKEN_FIELD: _token(is_form=False)}
+    return _object(properties | token) | {"additionalProperties": False}
 
 
 def _under_all_names(parameter: Parameter, limits: Limits, *, is_form: bool) -> dict[str, Schema]:

@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Response, post
 
 from app.api.body import read_body
+from app.api.client import client_of
 from app.api.context import HttpRequest, context_of, request_id_of
 from app.api.form_data import Incoming
 from app.api.once import accept_once
@@ -15,8 +16,6 @@ from app.domain.keys import Scope
 from app.domain.submission import parse_submission
 from app.domain.task import Accepted, Caller
 from app.storage.spool import open_spool
-
-_MAX_AGENT_CHARS = 256
 
 
 @post("/release_task", status_code=200)
@@ -35,18 +34,17 @@ async def release_task(request: HttpRequest) -> Response[bytes]:
         caller = await _caller(request, body.fields)
 
         async def accept(idempotency: Idempotency | None) -> Accepted:
-            offers = await context.services.offers()
             submission = parse_submission(
                 body.fields,
                 content_type=body.content_type,
-                offers=offers.within(await context.services.limits(caller.team_id)),
+                offers=await context.services.offers(caller.team_id),
                 uploaded=body.files.keys(),
             )
             return await context.services.submit(
                 caller,
                 submission,
                 request_id=request_id_of(request),
-                client=_client(request) if config.record_client else None,
+                client=client_of(request),
                 files=body.files,
                 idempotency=idempotency,
             )
@@ -59,8 +57,3 @@ async def release_task(request: HttpRequest) -> Response[bytes]:
 async def _caller(request: HttpRequest, fields: Mapping[str, Any]) -> Caller:
     authorization = request.headers.get("authorization")
     return await context_of(request).auth.by_body(fields, authorization, Scope.TASKS_WRITE)
-
-
-def _client(request: HttpRequest) -> Mapping[str, str]:
-    address = request.client.host if request.client else ""
-    return {"ip": address, "user_agent": request.headers.get("user-agent", "")[:_MAX_AGENT_CHARS]}

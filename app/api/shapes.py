@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from app.domain.format_input import FormattedInput
 from app.domain.samples import Sample
 from app.services import OfferedModel
 
@@ -136,3 +137,20 @@ class FormattedText(msgspec.Struct, frozen=True, kw_only=True):
     keyscale: str
     timesignature: str
     language: str
+
+    @classmethod
+    def of(cls, formatted: FormattedInput) -> "FormattedText":
+        """Put the values under all their names; a whole number of seconds is an integer."""
+        seconds = formatted.duration_s
+        return cls(
+            caption=formatted.caption,
+            lyrics=formatted.lyrics,
+            bpm=formatted.bpm,
+            key_scale=formatted.key_scale,
+            time_signature=formatted.time_signature,
+            duration=int(seconds) if seconds is not None and seconds == int(seconds) else seconds,
+            vocal_language=formatted.vocal_language,
+            keyscale=formatted.key_scale,
+            timesignature=formatted.time_signature,
+            language=formatted.vocal_language,
+        )

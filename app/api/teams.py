@@ -5,7 +5,7 @@ from uuid import UUID
 from litestar import Response, get, patch, post
 
 from app.api.context import HttpRequest, context_of
-from app.api.door import behind, visit_of
+from app.api.door import OWN, behind, behind_team, visit_of
 from app.api.envelope import success
 from app.api.lists import LIST_QUERY, shown, window_of
 from app.api.tenant_shapes import OwnTeam, TeamList, TeamView
@@ -19,7 +19,7 @@ from app.domain.teams import TEAM_FIELDS
 async def teams(request: HttpRequest) -> Response[bytes]:
     """List all teams."""
     window = window_of(request, "teams")
-    page = await context_of(request).services.teams.page(after=window.after or 0, limit=window.limit)
+    page = await context_of(request).services.teams.page(after=window.after, limit=window.limit)
     return success(
         TeamList(items=[TeamView.of(team) for team in page.items], **shown(request, page, "teams"))
     )
@@ -32,34 +32,27 @@ async def create_team(request: HttpRequest) -> Response[bytes]:
     return success(TeamView.of(await context_of(request).services.teams.create(visit.by, visit.fields)))
 
 
-@get("/v1/teams/me", **behind(None))
-async def own_team(request: HttpRequest) -> Response[bytes]:
-    """Show the caller's team, and what the caller may do."""
-    caller = visit_of(request).caller
-    team, key = await context_of(request).services.teams.own(caller)
-    return success(OwnTeam.to(caller, team, key))
-
-
-@patch("/v1/teams/me", **behind(Scope.TEAM_MANAGE, fields=TEAM_FIELDS))
-async def change_own_team(request: HttpRequest) -> Response[bytes]:
-    """Lower limits of the caller's team; an admin changes all of it."""
-    visit = visit_of(request)
-    teams_ = context_of(request).services.teams
-    return success(TeamView.of(await teams_.change(visit.by, visit.caller.team_id, visit.fields)))
-
-
-@get("/v1/teams/{team_id:str}", **behind(Scope.ADMIN))
+@get("/v1/teams/{team_id:str}", **behind_team(Scope.ADMIN, own=None))
 async def team(request: HttpRequest) -> Response[bytes]:
-    """Show a team."""
-    return success(TeamView.of(await context_of(request).services.teams.one(_team_id(request))))
+    """Show a team; the own one also with what the caller may do."""
+    services, caller = context_of(request).services, visit_of(request).caller
+    if _is_own(request):
+        own, key = await services.teams.own(caller)
+        return success(OwnTeam.to(caller, own, key))
+    return success(TeamView.of(await services.teams.one(_team_id(request))))
 
 
-@patch("/v1/teams/{team_id:str}", **behind(Scope.ADMIN, fields=TEAM_FIELDS))
+@patch("/v1/teams/{team_id:str}", **behind_team(Scope.ADMIN, own=Scope.TEAM_MANAGE, fields=TEAM_FIELDS))
 async def change_team(request: HttpRequest) -> Response[bytes]:
-    """Change limits, name and state of a team."""
+    """Change a team; who is no admin can only lower limits of the own one."""
     visit = visit_of(request)
-    teams_ = context_of(request).services.teams
-    return success(TeamView.of(await teams_.change(visit.by, _team_id(request), visit.fields)))
+    team_id = visit.caller.team_id if _is_own(request) else _team_id(request)
+    changed = await context_of(request).services.teams.change(visit.by, team_id, visit.fields)
+    return success(TeamView.of(changed))
+
+
+def _is_own(request: HttpRequest) -> bool:
+    return bool(request.path_params["team_id"] == OWN)
 
 
 def _team_id(request: HttpRequest) -> UUID:

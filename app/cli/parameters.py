@@ -23,7 +23,7 @@ default language model runtime are settings ([operations.md](operations.md)).
 
 _FOOT = """
 Beside them the body may hold `priority` (-10 to 10, cut to what the team may use), `labels` (an object of at
-most 16 short text pairs), `webhook_url` (an http or https address) and `ai_token` (the key, where a client
+most 16 short text pairs), `webhook_url` (an https address) and `ai_token` (the key, where a client
 cannot send a header).
 
 ## Where to look

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +16,7 @@ import click
 
 from app import logs
 from app.cli.configure import settings_or_exit
+from app.cli.models import bring_models
 from app.cli.service import listen
 from app.db.engine import Database
 from app.db.migrate import migrate
@@ -35,7 +36,7 @@ MODEL_LOAD_LIMIT_S = 600.0
 
 NOISE = (
     "This model has random weights: it makes noise, not music. "
-    "Music needs MODEL=acestep-v15-turbo, whose weights this release cannot download yet."
+    "Music needs the model acestep-v15-turbo (6.3 GB are downloaded at its first start)."
 )
 
 
@@ -55,7 +56,7 @@ def main(**flags: str | int | bool | None) -> None:
     """Run API, worker and the servers they need until Ctrl-C."""
     settings = settings_or_exit(**flags)
     logs.configure(settings.log_level, secrets=settings.secrets)
-    check_models(settings)
+    bring_models(settings)
     try:
         asyncio.run(serve(settings))
     except (EmbeddedError, ServiceError) as error:
@@ -115,6 +116,7 @@ def _environment(settings: Settings, stack: EmbeddedStack) -> dict[str, str]:
     pepper = settings.key_pepper.get_secret_value() or stack.secrets.pepper
     return {
         **os.environ,
+        **_counting_together(settings),
         "DATABASE_URL": stack.database_url,
         "REDIS_URL": stack.redis_url,
         "ACESTEP_KEY_PEPPER": pepper,
@@ -131,6 +133,16 @@ def _environment(settings: Settings, stack: EmbeddedStack) -> dict[str, str]:
         "TRITON_CACHE_DIR": str(settings.triton_cache_dir),
         "TORCHINDUCTOR_CACHE_DIR": str(settings.torchinductor_cache_dir),
     }
+
+
+def _counting_together(settings: Settings) -> dict[str, str]:
+    """Let several API processes, of which each scrape of `/metrics` meets one, count in one empty folder."""
+    if settings.api_workers == 1 or settings.prometheus_multiproc_dir:
+        return {}
+    folder = settings.tmpdir / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
 
 def _api(settings: Settings, environment: Mapping[str, str], number: int) -> Program:
@@ -174,27 +186,6 @@ def _accepts(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def check_models(settings: Settings) -> None:
-    """Ask the inference package whether every configured model can be had on this machine.
-
-    Raises:
-        click.ClickException: with its answer, which says what to do.
-    """
-    if settings.engine:
-        return
-    folder = settings.data_dir / "models"
-    # -P: the working folder may hold packages with our names.
-    command = [sys.executable, "-P", "-m", "inference", "models"]
-    check = subprocess.run(
-        [*command, "check", "--models-dir", str(folder), *settings.models],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if check.returncode != 0:
-        raise click.ClickException(check.stderr.strip())
 
 
 def _tell(settings: Settings) -> None:

@@ -4,14 +4,19 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
 
 import click
 import uvicorn
 import uvloop
 
 from app import logs
+from app.api.connection import Connection
 from app.cli.configure import settings_or_exit
+from app.cli.doctor import doctor
 from app.cli.keys import key
+from app.cli.models import models
+from app.cli.secret_files import write_secrets
 from app.cli.teams import team
 from app.db.migrate import migrate, require_schema
 from app.domain.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaMismatchError
@@ -29,6 +34,9 @@ def main() -> None:
 
 main.add_command(team)
 main.add_command(key)
+main.add_command(doctor)
+main.add_command(models)
+main.add_command(write_secrets)
 
 
 @main.command()
@@ -62,19 +70,6 @@ def migrate_command() -> None:
     click.echo("the schema is up to date")
 
 
-@main.group()
-def models() -> None:
-    """Model files."""
-
-
-@models.command("list")
-def models_list() -> None:
-    """Show every known model and whether its files are on this machine."""
-    folder = settings_or_exit().data_dir / "models"
-    command = [sys.executable, "-P", "-m", "inference", "models", "list", "--models-dir", str(folder)]
-    os.execv(command[0], command)  # noqa: S606
-
-
 def _require(settings: Settings, *fields: str) -> list[str]:
     """Return the values of settings that this command cannot do without, or end naming all missing ones."""
     values = {field: getattr(settings, field) for field in fields}
@@ -101,7 +96,7 @@ async def _serve(settings: Settings) -> None:
         raise click.ClickException(str(error)) from None
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -109,7 +104,19 @@ async def _serve(settings: Settings) -> None:
         timeout_graceful_shutdown=10,
     )
     with listen(settings.api_host, settings.api_port, shared=settings.api_workers > 1) as listening:
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await _Server(config, on_stop=app.state["context"].services.streams.end).serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Ends open streams when it is told to stop: they would hold the process until its grace is over."""
+
+    def __init__(self, config: uvicorn.Config, *, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:

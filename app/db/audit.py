@@ -8,14 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.audit_log import AuditEntry
-from app.domain.page import Numbered
 
 _NOTE = text("""
 INSERT INTO audit_log (actor, action, object, change)
 VALUES (:actor, :action, :object, CAST(:change AS jsonb))
 """)
 _PAGE = text("""
-SELECT id, at, actor, action, object, change FROM audit_log
+SELECT id AS number, at, actor, action, object, change FROM audit_log
 WHERE CAST(:before AS bigint) IS NULL OR id < CAST(:before AS bigint)
 ORDER BY id DESC LIMIT :most
 """)
@@ -32,15 +31,7 @@ class Audit:
         values = {"actor": actor, "action": action, "object": object_}
         await self._connection.execute(_NOTE, {**values, "change": msgspec.json.encode(change).decode()})
 
-    async def page(self, *, before: int | None, most: int) -> list[Numbered[AuditEntry]]:
+    async def page(self, *, before: int | None, most: int) -> list[AuditEntry]:
         """Entries before a number, newest first."""
         rows = await self._connection.execute(_PAGE, {"before": before, "most": most})
-        return [
-            Numbered(
-                number=row.id,
-                item=AuditEntry(
-                    at=row.at, actor=row.actor, action=row.action, object=row.object, change=row.change
-                ),
-            )
-            for row in rows
-        ]
+        return [AuditEntry(**row._mapping) for row in rows]

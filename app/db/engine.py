@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import asyncpg
 import msgspec
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -23,6 +23,11 @@ T = TypeVar("T")
 # Lost connection, no resources (disk full, too many connections), shutdown and start-up, a time limit, a lock
 # not had, read-only after a failover, an idle connection ended, broken storage, a deadlock: all may pass.
 UNAVAILABLE_SQLSTATES = ("08", "53", "57P", "57014", "55P03", "25P03", "25006", "58", "40")
+
+IDLE_S = 10
+"""Longest pause inside a transaction."""
+
+_WAIT = text("SELECT set_config('idle_in_transaction_session_timeout', :time, true)")
 
 
 def sqlalchemy_url(url: str) -> URL:
@@ -51,7 +56,7 @@ class Database:
                     "application_name": application_name,
                     "lock_timeout": "2s",
                     "statement_timeout": "10s",
-                    "idle_in_transaction_session_timeout": "10s",
+                    "idle_in_transaction_session_timeout": f"{IDLE_S}s",
                 },
             },
         )
@@ -64,10 +69,16 @@ class Database:
             yield UnitOfWork(connection)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[UnitOfWork]:
-        """Several reads of one state of the database."""
+    async def snapshot(self, *, idle_s: int = IDLE_S) -> AsyncIterator[UnitOfWork]:
+        """Several reads of one state of the database.
+
+        Args:
+            idle_s: longest pause between them, in which the state is kept.
+        """
         engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with self._reachable(), engine.begin() as connection:
+            if idle_s != IDLE_S:
+                await connection.execute(_WAIT, {"time": f"{idle_s}s"})
             yield UnitOfWork(connection)
 
     @asynccontextmanager

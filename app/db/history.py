@@ -1,10 +1,10 @@
-"""Everything that is stored of one task. The only reads that an admin may make over all teams are here."""
+"""Everything that is stored of tasks, for their owners; team None stands for an admin, who sees all teams."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, text
+from sqlalchemy import Row, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.queue import positions
@@ -17,37 +17,40 @@ t.id = :id AND t.kind = 'generate'
   AND (CAST(:team_id AS bigint) IS NULL OR (t.team_id = CAST(:team_id AS bigint) AND t.deleted_at IS NULL))
 """
 
-_TASK = text(f"""
+# A key of another team, an admin's, is named to admins only.
+_KEY = "(k.team_id = {of}.team_id OR CAST(:team_id AS bigint) IS NULL)"
+
+_TASK = f"""
 SELECT t.seq, t.id, t.team_id, g.public_id AS public_team_id, k.public_id AS public_key_id,
        k.prefix AS key_prefix, t.status, t.task_type, t.priority, t.request_id, t.idempotency_key,
        t.parent_id, t.parent_relation, t.legal_hold, t.created_at, t.first_started_at, t.started_at,
        t.finished_at, t.deleted_at, now() AS read_at, t.progress, t.stage, t.progress_text,
        t.requested_model, t.model, t.result, t.error_code, t.error_message,
-       p.request, p.content_type, p.params, p.adjustments, p.inputs, p.labels, p.client,
+       p.request, p.content_type, p.params, p.adjustments, p.inputs, p.labels, p.client, p.webhook_url,
        CASE WHEN t.status = 'queued' THEN
            (SELECT position FROM ({positions("me.id = t.id")}) places) END AS queue_position
 FROM tasks t
 JOIN teams g ON g.id = t.team_id
-LEFT JOIN api_keys k ON k.id = t.api_key_id
+LEFT JOIN api_keys k ON k.id = t.api_key_id AND {_KEY.format(of="t")}
 LEFT JOIN task_params p ON p.task_seq = t.seq
-WHERE {_VISIBLE}
-""")  # noqa: S608 - parts of this file only
+"""  # noqa: S608 - parts of this file only
+_BY_ID = text(f"{_TASK} WHERE {_VISIBLE}")
+_BY_SEQ = text(f"{_TASK} WHERE t.seq = ANY(CAST(:seqs AS bigint[]))")
 
-# A key of another team, an admin's, is named to admins only.
-_EVENTS = text("""
-SELECT e.at, e.event, e.attempt, e.actor_kind, e.actor_id, k.prefix AS key_prefix, e.data
+_EVENTS = text(f"""
+SELECT e.task_seq, e.at, e.event, e.attempt, e.actor_kind, e.actor_id, k.prefix AS key_prefix, e.data
 FROM task_events e
 LEFT JOIN api_keys k
     ON k.id = CASE WHEN e.actor_kind IN ('client', 'admin') THEN CAST(e.actor_id AS bigint) END
-   AND (k.team_id = e.team_id OR CAST(:team_id AS bigint) IS NULL)
-WHERE e.task_seq = :seq
+   AND {_KEY.format(of="e")}
+WHERE e.task_seq = ANY(CAST(:seqs AS bigint[]))
 ORDER BY e.id
-""")
+""")  # noqa: S608
 
 _OUTPUTS = text("""
-SELECT item AS index, public_key, ext, mime, bytes AS size_bytes, sha256, duration_s,
+SELECT task_seq, item AS index, public_key, ext, mime, bytes AS size_bytes, sha256, duration_s,
        sample_rate AS sample_rate_hz, seed, deleted_at IS NULL AS available, expires_at
-FROM objects WHERE task_seq = :seq AND role = 'output' ORDER BY item
+FROM objects WHERE task_seq = ANY(CAST(:seqs AS bigint[])) AND role = 'output' ORDER BY item
 """)
 
 _STATE = text(f"""
@@ -56,26 +59,44 @@ SELECT t.team_id, t.status, t.worker_id, t.cancel_requested_at FROM tasks t WHER
 
 
 class History:
-    """Reads of single tasks for their owners; team None stands for an admin, who sees all teams."""
+    """Reads of whole tasks; several statements, so ask within a snapshot."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def task(self, team_id: TeamId | None, task_id: TaskId) -> StoredTask | None:
-        """All that is stored of a task; several statements, so ask within a snapshot."""
-        row = (await self._connection.execute(_TASK, {"id": task_id, "team_id": team_id})).first()
-        if row is None:
-            return None
-        events = await self._connection.execute(_EVENTS, {"seq": row.seq, "team_id": team_id})
-        outputs = (await self._connection.execute(_OUTPUTS, {"seq": row.seq})).all()
-        return _stored(row, [StoredEvent(**event._mapping) for event in events], outputs)
+        """All that is stored of a task, or None if the team has no such task."""
+        row = (await self._connection.execute(_BY_ID, {"id": task_id, "team_id": team_id})).first()
+        return None if row is None else (await self._whole(team_id, [row]))[0]
+
+    async def tasks(
+        self, team_id: TeamId | None, seqs: Sequence[int], *, with_events: bool = True
+    ) -> list[StoredTask]:
+        """All that is stored of the tasks of a list, in its order."""
+        rows = await self._connection.execute(_BY_SEQ, {"seqs": list(seqs), "team_id": team_id})
+        by_seq = {row.seq: row for row in rows}
+        return await self._whole(team_id, [by_seq[seq] for seq in seqs], with_events=with_events)
+
+    async def _whole(
+        self, team_id: TeamId | None, rows: Sequence[Row[Any]], *, with_events: bool = True
+    ) -> list[StoredTask]:
+        seqs = [row.seq for row in rows]
+        events: dict[int, list[StoredEvent]] = {seq: [] for seq in seqs}
+        if with_events:
+            for event in await self._connection.execute(_EVENTS, {"seqs": seqs, "team_id": team_id}):
+                values = dict(event._mapping)
+                events[values.pop("task_seq")].append(StoredEvent(**values))
+        outputs: dict[int, list[Row[Any]]] = {seq: [] for seq in seqs}
+        for output in await self._connection.execute(_OUTPUTS, {"seqs": seqs}):
+            outputs[output.task_seq].append(output)
+        return [_stored(row, events[row.seq], outputs[row.seq]) for row in rows]
 
     async def state(self, team_id: TeamId | None, task_id: TaskId) -> Row[Any] | None:
         """Team, status, worker and time of the cancel request of a task."""
         return (await self._connection.execute(_STATE, {"id": task_id, "team_id": team_id})).first()
 
 
-def _stored(row: Row[Any], events: list[StoredEvent], outputs: Any) -> StoredTask:
+def _stored(row: Row[Any], events: list[StoredEvent], outputs: Sequence[Row[Any]]) -> StoredTask:
     values: dict[str, Any] = {name: value for name, value in row._mapping.items() if name != "seq"}
     values["status"] = TaskStatus(row.status)
     # Neither a result before the end, nor parameters after an erasure.
@@ -91,5 +112,7 @@ def _stored(row: Row[Any], events: list[StoredEvent], outputs: Any) -> StoredTas
     )
 
 
-def _clip(output: Mapping[str, Any]) -> ClipView:
-    return msgspec.convert({name: output[name] for name in output if name != "expires_at"}, ClipView)
+def _clip(output: RowMapping) -> ClipView:
+    return msgspec.convert(
+        {name: output[name] for name in output if name not in ("expires_at", "task_seq")}, ClipView
+    )

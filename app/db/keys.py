@@ -46,7 +46,8 @@ SELECT {_SHOWN} FROM k JOIN teams t ON t.id = k.team_id
 
 _PAGE = text(f"""
 SELECT {_SHOWN} FROM api_keys k JOIN teams t ON t.id = k.team_id
-WHERE {_WITHIN} AND (CAST(:team AS uuid) IS NULL OR t.public_id = CAST(:team AS uuid)) AND k.id > :after
+WHERE {_WITHIN} AND (CAST(:team AS uuid) IS NULL OR t.public_id = CAST(:team AS uuid))
+  AND k.id > coalesce((SELECT id FROM api_keys WHERE public_id = CAST(:after AS uuid)), 0)
 ORDER BY k.id LIMIT CAST(:most AS int)
 """)  # noqa: S608
 
@@ -114,11 +115,16 @@ class Keys:
         return _numbered((await self._connection.execute(_INSERT, values)).one()._mapping).item
 
     async def page(
-        self, reach: TeamId | None, *, team: UUID | None = None, after: int = 0, most: int | None = None
-    ) -> list[Numbered[Key]]:
-        """Keys behind a number, oldest first, revoked and expired ones too; `most` None = all of them."""
+        self,
+        reach: TeamId | None,
+        *,
+        team: UUID | None = None,
+        after: UUID | None = None,
+        most: int | None = None,
+    ) -> list[Key]:
+        """Keys made after one of them, oldest first, ended ones too; `most` None = all of them."""
         values = {"reach": reach, "team": team, "after": after, "most": most}
-        return [_numbered(row._mapping) for row in await self._connection.execute(_PAGE, values)]
+        return [_numbered(row._mapping).item for row in await self._connection.execute(_PAGE, values)]
 
     async def named(
         self, reach: TeamId | None, reference: str, *, locked: bool = False

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.engine import is_unavailable, sqlalchemy_url
@@ -18,6 +18,7 @@ from app.domain.errors import DatabaseRefusedError, DatabaseUnavailableError, Sc
 log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+_SERVES = text("SELECT value #>> '{}' FROM settings WHERE key = 'schema_serves'")
 # Any constant of our own: every process that migrates takes this session lock.
 LOCK_KEY = 0x0ACE57E9
 
@@ -38,6 +39,8 @@ def head() -> str:
 async def migrate(url: str, *, target: str = "head", wait_s: float = 30) -> None:
     """Upgrade the schema under an advisory lock; later callers wait and find nothing to do.
 
+    A schema of a newer program stays as it is; whether this one can work with it, `require_schema` says.
+
     Raises:
         DatabaseUnavailableError: no connection within `wait_s` seconds.
         DatabaseRefusedError: wrong user, password or database.
@@ -46,17 +49,29 @@ async def migrate(url: str, *, target: str = "head", wait_s: float = 30) -> None
     try:
         await _until_reachable(engine, wait_s)
         async with engine.connect() as connection:
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
-            await connection.commit()
+            await _lock(connection)
             try:
-                await connection.run_sync(_run, target)
+                found = await connection.run_sync(_revision)
+                await connection.commit()  # migrations begin and end transactions of their own
+                if not is_newer(found):
+                    await connection.run_sync(_run, target)
                 await connection.commit()
             finally:
                 await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
                 await connection.commit()
     finally:
         await engine.dispose()
-    log.info("schema is up to date", extra={"version": head()})
+    log.info("schema is up to date", extra={"known": head()})
+
+
+async def _lock(connection: AsyncConnection) -> None:
+    """Ask again and again: a statement that waits would hold the snapshot that an index build waits for."""
+    while True:
+        held = await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY})
+        await connection.commit()
+        if held:
+            return
+        await asyncio.sleep(0.1)
 
 
 def _run(connection: Connection, target: str) -> None:
@@ -86,26 +101,39 @@ async def _until_reachable(engine: AsyncEngine, wait_s: float) -> None:
 
 
 async def require_schema(url: str, *, wait_s: float = 30) -> None:
-    """Make sure that this code and the database agree on the schema, waiting for the database.
+    """Make sure that this code can work with the schema of the database, waiting for the database.
+
+    A newer schema is fine during a roll-out, as migrations only add. One that takes something away raises
+    the settings row `schema_serves` to the oldest version whose program still works.
 
     Raises:
-        SchemaMismatchError: another version; the message says what to do.
+        SchemaMismatchError: an older or a no longer fitting schema; the message says what to do.
         DatabaseUnavailableError: no connection within `wait_s` seconds.
     """
     engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool, connect_args={"timeout": 5})
     try:
         await _until_reachable(engine, wait_s)
         async with engine.connect() as connection:
-            found = await connection.run_sync(
-                lambda sync: MigrationContext.configure(sync).get_current_revision()
-            )
+            found = await connection.run_sync(_revision)
+            serves = await connection.scalar(_SERVES) if is_newer(found) else None
     finally:
         await engine.dispose()
-    if found != head():
+    if is_newer(found) and (serves is None or str(serves) <= head()):
+        log.info("schema is newer than this program", extra={"version": found, "known": head()})
+    elif found != head():
         raise SchemaMismatchError(
             f"the database has schema {found or 'none'}, this program needs {head()}: "
             "run `acestep-service migrate` with the newest release"
         )
+
+
+def is_newer(revision: str | None) -> bool:
+    """Whether a schema was made by a newer program than this one: versions are numbers that rise."""
+    return revision is not None and revision > head()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 async def differences(url: str) -> None:

@@ -142,7 +142,6 @@ class Task(Base):
                 "AND (status = 'cancelled' OR started_at IS NULL)"
             ),
         ),
-        Index("ix_tasks_history", "team_id", text("seq DESC")),
         Index(
             "uq_tasks_idempotency",
             "team_id",
@@ -210,13 +209,17 @@ class TaskParams(Base):
     client: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     webhook_url: Mapped[str | None]
     submit_position: Mapped[int] = mapped_column(Integer)
+    traceparent: Mapped[str | None]
 
 
 class TaskEvent(Base):
     """Who did what, when, in which attempt. Append-only: a trigger refuses changes."""
 
     __tablename__ = "task_events"
-    __table_args__ = (Index("ix_task_events_task", "task_seq", "id"),)
+    __table_args__ = (
+        Index("ix_task_events_task", "task_seq", "id"),
+        Index("ix_task_events_lost", "id", postgresql_where=text("event = 'heartbeat_lost'")),
+    )
 
     id: Mapped[Serial]
     task_seq: Mapped[int] = mapped_column(ForeignKey("tasks.seq"))
@@ -238,7 +241,6 @@ class Object(Base):
         CheckConstraint("role IN ('input', 'output')", name="role_known"),
         Index("uq_objects_output", "task_seq", "item", unique=True, postgresql_where=text("role = 'output'")),
         Index("ix_objects_expiry", "expires_at", postgresql_where=text("deleted_at IS NULL")),
-        Index("ix_objects_sha256", "sha256"),
     )
 
     id: Mapped[Serial]
@@ -283,6 +285,7 @@ class Worker(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=NOW)
     seen_at: Mapped[datetime] = mapped_column(server_default=NOW)
     drain_requested: Mapped[bool] = mapped_column(server_default=text("false"))
+    doorbell_failures: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
 
 
 class WebhookEndpoint(Base):
@@ -309,11 +312,14 @@ class WebhookDelivery(Base):
             "next_at",
             postgresql_where=text("delivered_at IS NULL AND dead_at IS NULL"),
         ),
+        Index("ix_webhook_deliveries_list", "endpoint_id", text("created_at DESC"), text("id DESC")),
+        Index("ix_webhook_deliveries_age", "created_at", postgresql_using="brin"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"), index=True)
-    endpoint_id: Mapped[UUID | None] = mapped_column(ForeignKey("webhook_endpoints.id"))
+    # No foreign key: an endpoint that is deleted at this moment must not make the state change fail.
+    endpoint_id: Mapped[UUID | None]
     url: Mapped[str]
     task_seq: Mapped[int] = mapped_column(ForeignKey("tasks.seq"))
     event: Mapped[str]
@@ -323,6 +329,7 @@ class WebhookDelivery(Base):
     tries: Mapped[int] = mapped_column(server_default=ZERO)
     last_status: Mapped[int | None]
     last_error: Mapped[str | None]
+    attempts: Mapped[JsonList] = mapped_column(server_default=EMPTY_LIST)
     delivered_at: Mapped[datetime | None]
     dead_at: Mapped[datetime | None]
 

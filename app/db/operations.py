@@ -1,13 +1,11 @@
 """What operators see and switch: live tasks, the last hour, the pause, workers, private traces."""
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.operations import LastHour, LiveTasks, Load, Trace, WorkerRow
-from app.domain.page import Numbered
 from app.domain.task import TaskId
 
 # Bounded by queue and fleet: one partial index for each of the two states.
@@ -53,12 +51,15 @@ RETURNING key
 """)
 
 _WORKERS = text("""
-SELECT w.*, w.state <> 'gone' AND w.seen_at > now() - make_interval(secs => :lease_s) AS alive,
+SELECT w.id, w.host, w.pid, w.version, w.state, w.slots, w.models, w.loaded, w.device, w.vram_mb,
+       w.started_at, w.seen_at, w.drain_requested,
+       w.state <> 'gone' AND w.seen_at > now() - make_interval(secs => :lease_s) AS alive,
        ARRAY(SELECT t.id FROM tasks t WHERE t.status = 'running' AND t.worker_id = w.id
              ORDER BY t.started_at) AS task_ids
 FROM workers w
-WHERE CAST(:before AS timestamptz) IS NULL OR w.started_at < CAST(:before AS timestamptz)
-ORDER BY w.started_at DESC LIMIT :most
+WHERE CAST(:after AS uuid) IS NULL
+   OR (w.started_at, w.id) < (SELECT o.started_at, o.id FROM workers o WHERE o.id = CAST(:after AS uuid))
+ORDER BY w.started_at DESC, w.id DESC LIMIT :most
 """)
 _DRAIN = text("""
 UPDATE workers w SET drain_requested = TRUE
@@ -73,8 +74,6 @@ SELECT e.attempt, e.at, e.data->>'code' AS code, e.data->>'trace' AS text
 FROM task_events e JOIN tasks t ON t.seq = e.task_seq
 WHERE t.id = :id AND e.data ? 'trace' ORDER BY e.id
 """)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Operations:
@@ -112,19 +111,10 @@ class Operations:
         await self._connection.execute(_SET_PAUSED, {"paused": paused})
         return paused != was_paused
 
-    async def workers(self, *, lease_s: float, before: int | None, most: int) -> list[Numbered[WorkerRow]]:
-        """Workers of the last days, those that started last first.
-
-        Args:
-            before: start of the last one of the page before, in microseconds since 1970.
-        """
-        values = {
-            "lease_s": lease_s,
-            "before": None if before is None else _time(before),
-            "most": most,
-        }
-        rows = await self._connection.execute(_WORKERS, values)
-        return [Numbered(number=_micros(row.started_at), item=WorkerRow(**row._mapping)) for row in rows]
+    async def workers(self, *, lease_s: float, after: UUID | None, most: int) -> list[WorkerRow]:
+        """Workers of the last days, those that started last first; `after` = those behind this one."""
+        values = {"lease_s": lease_s, "after": after, "most": most}
+        return [WorkerRow(**row._mapping) for row in await self._connection.execute(_WORKERS, values)]
 
     async def drain(self, worker_id: UUID) -> bool | None:
         """Ask a worker to claim nothing more.
@@ -140,12 +130,3 @@ class Operations:
         if not await self._connection.scalar(_TASK_EXISTS, {"id": task_id}):
             return None
         return [Trace(**row._mapping) for row in await self._connection.execute(_TRACES, {"id": task_id})]
-
-
-def _micros(time: datetime) -> int:
-    span = time - _EPOCH
-    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
-
-
-def _time(micros: int) -> datetime:
-    return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)

@@ -2,6 +2,7 @@
 
 from sqlalchemy import TextClause, text
 
+from app.db.outbox import tell
 from app.db.turns import NEXT_TURN, PRESENT
 
 # The task itself, whose first commit got no answer, or the one that took the client's key before.
@@ -14,20 +15,25 @@ WHERE t.id = CAST(:id AS uuid)
 # clock_timestamp, not now(): inside the gate the order of commits is the order of these times.
 _EXPIRES = "now() + make_interval(days => coalesce(teams.audio_retention_days, CAST(:retention_days AS int)))"
 
+# Each word stands with its team before it: in the index, words of other teams are then no matches at all.
+# The first thousand are enough for a song, and bound what one request writes.
+WORDS = """ARRAY(SELECT team_id || ':' || lexeme FROM unnest(to_tsvector('simple', CAST(:text AS text)))
+                 ORDER BY positions[1] LIMIT 1000)"""
+
 INSERT = text(f"""
 WITH task AS (
-    INSERT INTO tasks (id, team_id, api_key_id, request_id, kind, task_type, lane, priority,
-                       requested_model, model, idempotency_key, request_hash, reserved_seconds,
+    INSERT INTO tasks (id, team_id, api_key_id, parent_id, parent_relation, request_id, kind, task_type, lane,
+                       priority, requested_model, model, idempotency_key, request_hash, reserved_seconds,
                        created_at, run_after, queue_rank)
-    SELECT :id, :team_id, CAST(:api_key_id AS bigint), :request_id, :kind, :task_type, :lane,
-           CAST(:priority AS smallint),
+    SELECT :id, :team_id, CAST(:api_key_id AS bigint), CAST(:parent_id AS uuid), :parent_relation,
+           :request_id, :kind, :task_type, :lane, CAST(:priority AS smallint),
            :requested_model, :model, CAST(:idempotency_key AS text), CAST(:request_hash AS bytea),
            CAST(:reserved_seconds AS float8), clock.now, clock.now,
            clock.now
                - make_interval(secs => CAST(:ageing_s AS float8) * CAST(:priority AS smallint))
     FROM (SELECT clock_timestamp() AS now) clock
     ON CONFLICT (id) DO NOTHING
-    RETURNING seq, team_id
+    RETURNING seq, team_id, created_at
 ), params AS (
     INSERT INTO task_params (task_seq, request, content_type, params, adjustments, inputs, labels, client,
                              webhook_url, submit_position)
@@ -44,6 +50,12 @@ WITH task AS (
          jsonb_to_recordset(CAST(:objects AS jsonb)) AS i(
             public_key text, storage_key text, ext text, mime text, bytes bigint, sha256 text,
             duration_s float8, sample_rate int)
+), termed AS (
+    INSERT INTO task_terms (task_seq, team_id, created_at, term)
+    SELECT seq, team_id, created_at, unnest(CAST(:terms AS text[])) FROM task
+), worded AS (
+    INSERT INTO task_words (task_seq, words)
+    SELECT seq, words FROM (SELECT seq, {WORDS} AS words FROM task) found WHERE words <> '{{}}'
 )
 INSERT INTO task_events (task_seq, team_id, event, actor_kind, actor_id, data)
 SELECT seq, team_id, 'queued', 'client', CAST(CAST(:api_key_id AS bigint) AS text),
@@ -56,16 +68,27 @@ q.status = 'queued' AND q.run_after <= now()
       AND q.model = ANY(CAST(:models AS text[])) AND q.kind = ANY(CAST(:kinds AS text[]))
 """
 
-# A prompt job is short and does not count as running, so the limit does not hold it back.
-_ELIGIBLE_TEAM = f"""
+
+def _eligible_teams(also: str = "") -> str:
+    """Teams that may start one of their tasks now; `also` narrows the tasks.
+
+    A prompt job is short and does not count as running, so the limit does not hold it back.
+    """
+    return f"""
 FROM team_state s JOIN teams t ON t.id = s.team_id
     WHERE t.disabled_at IS NULL
-      AND EXISTS (SELECT FROM tasks q WHERE q.team_id = s.team_id AND {_ELIGIBLE_TASK}
+      AND EXISTS (SELECT FROM tasks q WHERE q.team_id = s.team_id AND {_ELIGIBLE_TASK} {also}
                   AND (q.lane = 0 OR t.max_running IS NULL OR s.running < t.max_running))
       AND NOT EXISTS (SELECT FROM settings WHERE key = 'queue_paused' AND value = 'true'::jsonb)
 """  # noqa: S608 - parts of this file only
 
-ELIGIBLE = text(f"SELECT EXISTS (SELECT {_ELIGIBLE_TEAM})")
+
+ELIGIBLE = text(f"SELECT EXISTS (SELECT {_eligible_teams()})")
+WAITED_LONG = text(
+    "SELECT EXISTS (SELECT "
+    + _eligible_teams("AND q.run_after <= now() - make_interval(secs => CAST(:waited_s AS float8))")
+    + ")"
+)
 
 _FAIREST_FIRST = "ORDER BY r.next_turn, r.last_served NULLS FIRST, r.team_id LIMIT 1"
 
@@ -77,7 +100,7 @@ CLAIM = text(f"""
 WITH {PRESENT}, ready AS MATERIALIZED (
     SELECT s.team_id, s.last_served, t.max_running, CAST(t.weight AS float8) AS weight,
            CASE WHEN 'generate' = ANY(CAST(:kinds AS text[])) THEN {NEXT_TURN} ELSE 0 END AS next_turn
-    {_ELIGIBLE_TEAM}
+    {_eligible_teams()}
 ), free AS MATERIALIZED (
     SELECT s.* FROM team_state s JOIN ready r ON r.team_id = s.team_id
     WHERE r.next_turn <= (SELECT min(next_turn + 1 / weight) FROM ready)
@@ -104,7 +127,8 @@ WITH {PRESENT}, ready AS MATERIALIZED (
         started_at = now(), first_started_at = coalesce(first_started_at, now()),
         progress = 0.01, stage = 'loading', progress_text = 'initializing'
     WHERE seq = (SELECT seq FROM picked) AND status = 'queued'
-    RETURNING seq, id, team_id, attempt, crashes, kind, task_type, lane, model
+    RETURNING seq, id, team_id, attempt, crashes, kind, task_type, lane, model, status, error_code,
+              error_message
 ), served AS (
     UPDATE team_state s SET
         running = s.running + c.songs, last_served = now(),
@@ -120,7 +144,7 @@ WITH {PRESENT}, ready AS MATERIALIZED (
     INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id)
     SELECT seq, team_id, 'claimed', attempt, 'worker', CAST(CAST(:worker_id AS uuid) AS text)
     FROM claimed
-)
+){tell("claimed", "'task.started'", is_final=False)}
 SELECT c.id, c.team_id, c.attempt, c.crashes, c.kind, c.task_type, c.model, p.params, p.inputs
 FROM claimed c JOIN task_params p ON p.task_seq = c.seq
 """)  # noqa: S608
@@ -142,6 +166,13 @@ WITH beat AS (
     FROM beat WHERE changed
 )
 SELECT id, attempt, cancel_requested_at FROM beat
+""")
+
+NOTE = text("""
+INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id, data)
+SELECT seq, team_id, CAST(:event AS text), CAST(:attempt AS int), CAST(:actor_kind AS text),
+       CAST(:actor_id AS text), CAST(:data AS jsonb)
+FROM tasks WHERE id = :id
 """)
 
 REQUEST_CANCEL = text("""
@@ -177,8 +208,8 @@ WITH mine AS MATERIALIZED (
     UPDATE tasks t SET {changes}
     FROM mine WHERE t.seq = mine.seq
     RETURNING t.seq, t.id, t.team_id, t.api_key_id, t.kind, t.lane, t.model, t.status, t.attempt,
-              t.error_code, t.created_at, t.first_started_at, t.started_at, mine.old_status,
-              mine.old_status = 'running' AND t.status <> 'queued' AS ran
+              t.error_code, t.error_message, t.created_at, t.first_started_at, t.started_at,
+              mine.old_status, mine.old_status = 'running' AND t.status <> 'queued' AS ran
 ), counted AS (
     UPDATE team_state s SET
         running = s.running - n.left_running, succeeded = s.succeeded + n.succeeded,
@@ -220,7 +251,7 @@ WITH mine AS MATERIALIZED (
            CAST(:data AS jsonb) || jsonb_strip_nulls(jsonb_build_object(
                'code', error_code, 'gpu_seconds', nullif(CAST(:gpu_seconds AS float8), 0)))
     FROM done
-){more}
+){tell("done", "'task.' || done.status", is_final=True)}{more}
 SELECT id, team_id, attempt, status FROM done
 """)  # noqa: S608
 

@@ -18,6 +18,7 @@ from app.db import task_statements as sql
 from app.domain.idempotency import Idempotency
 from app.domain.inputs import TaskInput
 from app.domain.task import Accepted, TaskId, TaskStatus, TeamId
+from app.domain.terms import terms_of, text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class NewTask:
     id: TaskId
     team_id: TeamId
     api_key_id: int | None
+    parent_id: TaskId | None = None
+    parent_relation: str | None = None
     request_id: str
     kind: str = "generate"
     task_type: str | None = None
@@ -139,6 +142,8 @@ class Tasks:
                 "id": task.id,
                 "team_id": task.team_id,
                 "api_key_id": task.api_key_id,
+                "parent_id": task.parent_id,
+                "parent_relation": task.parent_relation,
                 "request_id": task.request_id,
                 "kind": task.kind,
                 "task_type": task.task_type,
@@ -161,6 +166,7 @@ class Tasks:
                 "webhook_url": task.webhook_url,
                 "position": position,
                 "ageing_s": ageing_s,
+                **_found_by(task),
             },
         )
 
@@ -197,6 +203,15 @@ class Tasks:
         found = await self._connection.scalar(sql.ELIGIBLE, {"models": list(models), "kinds": list(kinds)})
         return bool(found)
 
+    async def waited_long_exists(
+        self, *, models: Sequence[str], kinds: Sequence[str], waited_s: float
+    ) -> bool:
+        """Whether some queued task of these models could have started `waited_s` ago, and still may."""
+        found = await self._connection.scalar(
+            sql.WAITED_LONG, {"models": list(models), "kinds": list(kinds), "waited_s": waited_s}
+        )
+        return bool(found)
+
     async def heartbeat(
         self, beats: Sequence[Beat], *, worker_id: UUID, lease_s: float
     ) -> dict[tuple[TaskId, int], bool]:
@@ -219,6 +234,22 @@ class Tasks:
             },
         )
         return {(TaskId(row.id), row.attempt): row.cancel_requested_at is not None for row in rows}
+
+    async def note(
+        self, task_id: TaskId, attempt: int, event: str, *, actor: Actor, data: Mapping[str, Any]
+    ) -> None:
+        """Add an event to the history of a task."""
+        await self._connection.execute(
+            sql.NOTE,
+            {
+                "id": task_id,
+                "attempt": attempt,
+                "event": event,
+                "actor_kind": actor.kind,
+                "actor_id": actor.id,
+                "data": _json(data),
+            },
+        )
 
     async def succeed(
         self,
@@ -372,6 +403,19 @@ class Tasks:
 _LEASE_EXPIRED = {"reason": "lease_expired"}
 _WORKER_DIED = {"reason": "worker_died"}
 _CHILD_DIED = {"reason": "child_died"}
+
+
+def _found_by(task: NewTask) -> dict[str, Any]:
+    """What a list finds the task by; prompt jobs are in no list."""
+    if task.kind != "generate":
+        return {"terms": [], "text": ""}
+    terms = terms_of(
+        seeds=task.params.get("seeds", ()),
+        labels=task.labels,
+        input_hashes=[given.sha256 for given in task.inputs],
+        parent_id=task.parent_id,
+    )
+    return {"terms": terms, "text": text_of(task.params)}
 
 
 def _json(value: Any) -> str:

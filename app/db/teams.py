@@ -34,8 +34,9 @@ SELECT {_SHOWN} FROM team
 """)  # noqa: S608 - parts of this file only
 
 _PAGE = text(f"""
-SELECT teams.id AS number, {_SHOWN} FROM teams
-WHERE teams.id > :after ORDER BY teams.id LIMIT CAST(:most AS int)
+SELECT {_SHOWN} FROM teams
+WHERE teams.id > coalesce((SELECT id FROM teams WHERE public_id = CAST(:after AS uuid)), 0)
+ORDER BY teams.id LIMIT CAST(:most AS int)
 """)  # noqa: S608
 
 _FIND = text(f"""
@@ -67,10 +68,10 @@ class Teams:
         row = (await self._connection.execute(_INSERT, values)).first()
         return Team(**row._mapping) if row else None
 
-    async def page(self, *, after: int, most: int | None) -> list[Numbered[Team]]:
-        """Teams behind a number, oldest first; `most` None = all of them."""
+    async def page(self, *, after: UUID | None = None, most: int | None = None) -> list[Team]:
+        """Teams made after one of them, oldest first; `most` None = all of them."""
         rows = await self._connection.execute(_PAGE, {"after": after, "most": most})
-        return [_numbered(row._mapping) for row in rows]
+        return [Team(**row._mapping) for row in rows]
 
     async def find(
         self, *, number: TeamId | None = None, id_: UUID | None = None, name: str | None = None

@@ -11,19 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.queue import positions
 from app.domain.task import ClipView, TaskId, TaskStatus, TaskView, TeamId
 
-_BY_IDS = text("""
+CLIPS = """
+(SELECT jsonb_agg(jsonb_build_object(
+            'index', o.item, 'public_key', o.public_key, 'ext', o.ext, 'mime', o.mime,
+            'size_bytes', o.bytes, 'sha256', o.sha256, 'duration_s', o.duration_s,
+            'sample_rate_hz', o.sample_rate, 'seed', o.seed, 'available', o.deleted_at IS NULL)
+        ORDER BY o.item)
+ FROM objects o WHERE o.task_seq = t.seq AND o.role = 'output')"""
+
+_BY_IDS = text(f"""
 SELECT t.id, t.status, t.attempt, t.created_at, t.progress, t.stage, t.progress_text, t.model, t.result,
-       t.error_code, t.error_message, p.params, p.adjustments,
-       (SELECT jsonb_agg(jsonb_build_object(
-                   'index', o.item, 'public_key', o.public_key, 'ext', o.ext, 'mime', o.mime,
-                   'size_bytes', o.bytes, 'sha256', o.sha256, 'duration_s', o.duration_s,
-                   'sample_rate_hz', o.sample_rate, 'seed', o.seed, 'available', o.deleted_at IS NULL)
-               ORDER BY o.item)
-        FROM objects o WHERE o.task_seq = t.seq AND o.role = 'output') AS clips
+       t.error_code, t.error_message, p.params, p.adjustments, {CLIPS} AS clips
 FROM tasks t JOIN task_params p ON p.task_seq = t.seq
 WHERE t.id = ANY(CAST(:ids AS uuid[])) AND t.team_id = :team_id AND t.kind = 'generate'
   AND t.deleted_at IS NULL
-""")
+""")  # noqa: S608 - parts of this file only
 
 _POSITIONS = text(positions("me.id = ANY(CAST(:ids AS uuid[]))"))
 

@@ -10,11 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _REPORT = text("""
-INSERT INTO workers (id, host, pid, version, state, slots, models, loaded, device)
-VALUES (:id, :host, :pid, :version, :state, :slots, CAST(:models AS jsonb), CAST(:loaded AS jsonb), :device)
+INSERT INTO workers (id, host, pid, version, state, slots, models, loaded, device, doorbell_failures)
+VALUES (:id, :host, :pid, :version, :state, :slots, CAST(:models AS jsonb), CAST(:loaded AS jsonb), :device,
+        :doorbell_failures)
 ON CONFLICT (id) DO UPDATE SET
     state = excluded.state, slots = excluded.slots, models = excluded.models, loaded = excluded.loaded,
-    device = excluded.device, seen_at = now()
+    device = excluded.device, doorbell_failures = excluded.doorbell_failures, seen_at = now()
 RETURNING drain_requested
 """)
 
@@ -47,6 +48,7 @@ class WorkerReport:
     models: Sequence[Any]
     loaded: Sequence[str]
     device: str | None
+    doorbell_failures: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class Workers:
                 "models": msgspec.json.encode(report.models).decode(),
                 "loaded": msgspec.json.encode(report.loaded).decode(),
                 "device": report.device,
+                "doorbell_failures": report.doorbell_failures,
             },
         )
         return bool(drain)

@@ -1,6 +1,5 @@
 """From what is stored of a task to its audit record; private tracebacks stay out."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -8,13 +7,15 @@ from typing import Any
 from app.domain.attempts import pair_attempts
 from app.domain.history import StoredEvent, StoredTask
 from app.domain.params import PARAMETERS
-from app.domain.record import Event, Input, LiveProgress, Model, Output, Record
+from app.domain.progress import steps_of
+from app.domain.record import Event, Input, LanguageResult, LiveProgress, Model, Output, Record
 from app.domain.result import audio_url
 from app.domain.task import ClipView, TaskStatus
 from app.domain.wire_json import rfc3339
 
-_STEPS = re.compile(r"step (\d+)/(\d+)")
 _LIBRARIES = ("python", "torch", "diffusers", "transformers", "vllm", "cuda")
+# How the model lay on its device; each decides about the last bits of the samples.
+_MACHINE = ("device", "dtype", "attention_backend", "offload", "compiled")
 _TRACE = "trace"
 
 
@@ -40,13 +41,13 @@ def audit_record(task: StoredTask) -> Record:
         legal_hold=task.legal_hold,
         parameters_raw=dict(task.request),
         content_type=task.content_type,
-        parameters=_effective(params),
+        parameters=effective_parameters(params),
         adjustments=[dict(adjustment) for adjustment in task.adjustments],
         inputs=[_input(given) for given in task.inputs],
         seeds=params.get("seeds", []),
         lm_seed=params.get("lm_seed"),
         use_random_seed=params.get("use_random_seed"),
-        lm=result.get("lm"),
+        lm=_language_result(result.get("lm")),
         model_requested=task.requested_model,
         dit_model=_model(result.get("dit_model")) or Model(name=task.model),
         lm_model=_model(result.get("lm_model")),
@@ -59,6 +60,14 @@ def audit_record(task: StoredTask) -> Record:
         error_code=task.error_code,
         error=task.error_message,
     )
+
+
+def effective_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
+    """All canonical parameters; the seed is the list that was drawn, not the wish."""
+    if not params:
+        return {}
+    effective = {parameter.name: params.get(parameter.name) for parameter in PARAMETERS}
+    return effective | {"seed": params.get("seeds", [])}
 
 
 def _times(task: StoredTask) -> dict[str, Any]:
@@ -80,14 +89,6 @@ def _seconds(start: datetime, end: datetime) -> float:
     return max(0.0, round((end - start).total_seconds(), 3))
 
 
-def _effective(params: Mapping[str, Any]) -> dict[str, Any]:
-    """All canonical parameters; the seed is the list that was drawn, not the wish."""
-    if not params:
-        return {}
-    effective = {parameter.name: params.get(parameter.name) for parameter in PARAMETERS}
-    return effective | {"seed": params.get("seeds", [])}
-
-
 def _input(given: Mapping[str, Any]) -> Input:
     return Input(
         role=given["role"],
@@ -105,12 +106,25 @@ def _model(used: Mapping[str, Any] | None) -> Model | None:
     return Model(name=used["name"], revision=used.get("revision"), sha256=used.get("sha256"))
 
 
+def _language_result(told: Mapping[str, Any] | None) -> LanguageResult | None:
+    if not told:
+        return None
+    return LanguageResult(
+        caption=told.get("caption"),
+        lyrics=told.get("lyrics"),
+        metas=dict(told.get("metas") or {}),
+        codes=list(told.get("codes") or ()),
+        backend_requested=told.get("backend_requested"),
+        backend_used=told.get("backend_used"),
+    )
+
+
 def _versions(audit: Mapping[str, Any]) -> dict[str, str | None]:
     libraries: Mapping[str, str | None] = audit.get("versions") or {}
     return {
         "service": audit.get("service"),
         **{name: libraries.get(name) for name in _LIBRARIES},
-        "device": audit.get("device"),
+        **{name: audit.get(name) for name in _MACHINE},
     }
 
 
@@ -151,7 +165,7 @@ def _output(clip: ClipView, result: Mapping[str, Any]) -> Output:
 def _progress(task: StoredTask) -> LiveProgress | None:
     if task.status is not TaskStatus.RUNNING:
         return None
-    steps = _STEPS.search(task.progress_text or "")
+    step, steps = steps_of(task.progress_text)
     eta_s = None
     # Early numbers are mostly the loading of models and would promise nonsense.
     if task.started_at is not None and task.progress > 0.1:
@@ -160,8 +174,8 @@ def _progress(task: StoredTask) -> LiveProgress | None:
     return LiveProgress(
         progress=round(task.progress, 4),
         stage=task.stage,
-        step=int(steps[1]) if steps else None,
-        steps=int(steps[2]) if steps else None,
+        step=step,
+        steps=steps,
         text=task.progress_text,
         eta_seconds=eta_s,
     )

@@ -13,11 +13,13 @@ class AuditEntry:
     """One change.
 
     Attributes:
+        number: its place in the log.
         actor: visible part of a key, `bootstrap`, or `cli:<user>`.
         object: kind and id, such as `team 1f0c…`.
         change: values by field; of a change `{"from": …, "to": …}`.
     """
 
+    number: int
     at: datetime
     actor: str
     action: str

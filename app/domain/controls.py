@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from app.domain import coerce
 from app.domain.errors import ValidationError
 from app.domain.task import Adjustment
+from app.domain.webhook_url import parse_webhook_url
 from app.domain.wire_json import decode_json
 
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -10, 10
@@ -57,20 +57,13 @@ def parse_labels(value: Any) -> dict[str, str]:
     return labels
 
 
-def parse_webhook_url(value: Any, max_chars: int) -> str | None:
-    """Read an absolute http(s) address; where it may lead is checked when it is used.
+def parse_task_webhook(value: Any, *, max_chars: int, allow_http: bool) -> str | None:
+    """Read the address that is told about the end of this task.
 
     Raises:
-        ValidationError: anything else.
+        ValidationError: an address that cannot be used.
     """
     if coerce.is_blank(value):
         return None
-    url = coerce.to_text(value, "webhook_url").strip()
-    try:
-        parts = urlsplit(url)
-        is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        is_absolute = False
-    if not is_absolute or len(url) > max_chars:
-        raise ValidationError(f"webhook_url must be an http(s) address of at most {max_chars} characters")
-    return url
+    url = coerce.to_text(value, "webhook_url")
+    return parse_webhook_url(url, allow_http=allow_http, field="webhook_url", max_chars=max_chars)

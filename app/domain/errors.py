@@ -91,6 +91,23 @@ class QuotaExceededError(ServiceError):
     code = "quota_exceeded"
 
 
+class ExportsBusyError(ServiceError):
+    """Another export is running; try again when it has ended."""
+
+    status = 429
+    code = "quota_exceeded"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, retry_after_s=10)
+
+
+class TooManyStreamsError(ServiceError):
+    """The key has as many streams open as it may; close one."""
+
+    status = 429
+    code = "too_many_streams"
+
+
 class DatabaseUnavailableError(ServiceError):
     """The database does not answer; try again in a few seconds."""
 
@@ -106,6 +123,12 @@ class LanguageModelUnavailableError(ServiceError):
 
     status = 503
     code = "model_unavailable"
+
+
+class LanguageModelFailedError(ServiceError):
+    """The language model could not do this; try again or change the text."""
+
+    code = "lm_failed"
 
 
 class StorageUnavailableError(ServiceError):

@@ -1,4 +1,4 @@
-"""From the body of `/format_input` to what the language model is asked to improve."""
+"""From the body of `/format_input` to what the language model is asked to improve, and back to the answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +32,36 @@ class FormatWish:
     time_signature: str
     duration_s: float | None
     vocal_language: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormattedInput:
+    """The improved texts with the metadata that belong to them; `unknown` = no language is known."""
+
+    caption: str
+    lyrics: str
+    bpm: int | None
+    key_scale: str
+    time_signature: str
+    duration_s: float | None
+    vocal_language: str
+
+
+def join(wish: FormatWish, written: Mapping[str, Any]) -> FormattedInput:
+    """Put what the user had given over what the language model wrote, where the user had given something.
+
+    Args:
+        written: `caption`, `lyrics`, `bpm`, `keyscale`, `timesignature`, `duration`, `language`, or some.
+    """
+    return FormattedInput(
+        caption=written.get("caption") or wish.prompt,
+        lyrics=written.get("lyrics") or wish.lyrics,
+        bpm=wish.bpm or written.get("bpm"),
+        key_scale=wish.key_scale or written.get("keyscale") or "",
+        time_signature=wish.time_signature or written.get("timesignature") or "",
+        duration_s=wish.duration_s or written.get("duration"),
+        vocal_language=wish.vocal_language or written.get("language") or "unknown",
+    )
 
 
 def parse_format_wish(body: Mapping[str, Any], limits: Limits) -> FormatWish:

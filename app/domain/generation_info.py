@@ -18,6 +18,7 @@ def generation_info(view: TaskView) -> str:
         f"DiT {dit_model}, {_language_model(result)}",
         _settings(view.params),
         _silence(result.get("items") or []),
+        _cuts(result.get("items") or []),
         _times(result.get("seconds") or {}),
         _adjustments(view.adjustments),
     ]
@@ -43,6 +44,11 @@ def _settings(params: Mapping[str, Any]) -> str:
 def _silence(items: Sequence[Mapping[str, Any]]) -> str:
     silent = [str(item["index"] + 1) for item in items if item.get("silent")]
     return f"nearly silent, delivered as it is: clip {', '.join(silent)}" if silent else ""
+
+
+def _cuts(items: Sequence[Mapping[str, Any]]) -> str:
+    cut = [f"{text} of clip {item['index'] + 1}" for item in items for text in item.get("texts_cut") or ()]
+    return f"longer than the model reads, cut at its end: {', '.join(cut)}" if cut else ""
 
 
 def _times(seconds: Mapping[str, float]) -> str:

@@ -73,6 +73,7 @@ class StoredTask:
     inputs: Sequence[Mapping[str, Any]]
     labels: Mapping[str, str]
     client: Mapping[str, str] | None
+    webhook_url: str | None
     expires_at: datetime | None
     queue_position: int | None
     events: Sequence[StoredEvent]

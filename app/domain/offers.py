@@ -10,13 +10,17 @@ from app.domain.teams import TeamLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Largest sizes that a request may ask for; lengths in characters."""
+    """Largest sizes that a request may ask for; lengths in characters.
+
+    `webhook_http`: webhooks may go over plain http, too.
+    """
 
     max_duration_s: float = 600.0
     prompt_chars: int = 4096
     lyrics_chars: int = 16384
     text_chars: int = 1024
     codes_chars: int = 100_000
+    webhook_http: bool = False
 
     def chars(self, limit: TextLimit) -> int:
         """Return the most characters that a text under this limit may have."""
@@ -43,7 +47,6 @@ class Offers:
 
     Attributes:
         model_aliases: the operator's mapping of foreign model names to offered ones.
-        audio_codes: whether the engine can use given audio codes.
         lm_offered: whether a request that needs a language model can be served.
         max_priority: highest priority the team may use.
     """
@@ -51,7 +54,6 @@ class Offers:
     models: Sequence[ModelOffer]
     default_model: str | None
     model_aliases: Mapping[str, str] = field(default_factory=dict)
-    audio_codes: bool = True
     lm_offered: bool = False
     lm_names: Sequence[str] = ()
     default_lm: str | None = None

@@ -7,7 +7,8 @@ from app.domain.parameter import Kind, Parameter, TextLimit
 
 TASK_TYPES = ("text2music", "cover", "repaint", "lego", "extract", "complete")
 BASE_ONLY_TASKS = ("lego", "extract", "complete")
-AUDIO_FORMATS = ("mp3", "wav", "flac")
+CODE_TASKS = ("text2music", "cover")
+AUDIO_FORMATS = ("mp3", "wav", "flac", "opus")
 MAX_BATCH = 8
 _LANGUAGE_CODES = (
     "ar az bg bn ca cs da de el en es fa fi fr he hi hr ht hu id is it ja ko la lt ms ne nl no pa pl pt ro "
@@ -152,8 +153,10 @@ _DIFFUSION = (
         kind=Kind.CODES,
         default="",
         text_limit=TextLimit.CODES,
-        outside=f"{_TOO_LONG}; a list needs one text or one per clip (400)",
-        about="Audio codes to render; used only with `thinking`.",
+        outside=f"{_TOO_LONG}, as are codes above 63999 and a text without any; a list needs one text or one "
+        "per clip, with equal numbers of codes (400)",
+        about="Audio codes to follow, such as `<|audio_code_123|><|audio_code_45|>`: five a second, which "
+        "gives the length. Used only with `thinking`, by `text2music` and `cover`.",
     ),
     Parameter(
         name="shift",
@@ -365,7 +368,7 @@ _SOURCE_AUDIO = (
         minimum=0,
         maximum=1,
         outside=_CLAMP,
-        about="Share of the steps that follow the source in a cover.",
+        about="Share of the steps that follow the source of a cover, or the audio codes.",
     ),
 )
 

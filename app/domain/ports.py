@@ -26,6 +26,9 @@ class Doorbell(Protocol):
     def nudge(self, worker_id: UUID) -> None:
         """Tell a worker soon to look at its rows; never raises and never waits."""
 
+    def changed(self) -> None:
+        """Tell those who follow tasks to look soon; never raises and never waits."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:

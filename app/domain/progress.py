@@ -1,5 +1,7 @@
 """Progress in the words that known clients match."""
 
+import re
+
 STAGES = ("queued", "loading", "lm", "encoding", "diffusing", "decoding", "saving")
 """Stages of a live task, in order."""
 
@@ -12,6 +14,8 @@ _WORDS = {
     "decoding": "decoding: tiled_decode",
     "saving": "saving",
 }
+_STEPS = re.compile(r"step (\d+)/(\d+)")
+_HIGHEST_LIVE = 0.99
 # Clients take a running task for a failed one when its text holds one of these.
 _ALARMING = ("fail", "error")
 
@@ -36,3 +40,15 @@ def calm(text: str | None, stage: str) -> str:
     if not text or any(word in text.lower() for word in _ALARMING):
         return progress_text(stage)
     return text
+
+
+def steps_of(text: str | None) -> tuple[int | None, int | None]:
+    """Read step and steps out of a progress text; neither where it tells none."""
+    found = _STEPS.search(text or "")
+    return (int(found[1]), int(found[2])) if found else (None, None)
+
+
+def live(stage: str | None, progress: float, text: str | None) -> tuple[str, float, str]:
+    """Stage, share done and text of a running task as clients may see them."""
+    shown = stage if stage in STAGES and stage != "queued" else "loading"
+    return shown, min(max(progress, 0.0), _HIGHEST_LIVE), calm(text, shown)

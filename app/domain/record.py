@@ -26,6 +26,17 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None = None
 
 
+class LanguageResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What the language model wrote; `codes` has one text for each planned clip."""
+
+    caption: str | None
+    lyrics: str | None
+    metas: dict[str, Any]
+    codes: list[str]
+    backend_requested: str | None
+    backend_used: str | None
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Who did what; `actor` is a key prefix, a worker, `client`, `admin` or `system`."""
 
@@ -95,7 +106,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     seeds: list[int]
     lm_seed: int | None
     use_random_seed: bool | None
-    lm: dict[str, Any] | None
+    lm: LanguageResult | None
     model_requested: str | None
     dit_model: Model
     lm_model: Model | None

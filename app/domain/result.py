@@ -7,10 +7,9 @@ from urllib.parse import quote
 import msgspec
 
 from app.domain.generation_info import generation_info
-from app.domain.progress import STAGES, calm
+from app.domain.progress import live
 from app.domain.task import ClipView, TaskStatus, TaskView
 
-_HIGHEST_LIVE_PROGRESS = 0.99
 _NOT_FOUND = "task not found"
 
 
@@ -139,9 +138,7 @@ def _live(asked_id: str, view: TaskView, *, created_s: int, env: str) -> Entry:
         place = view.queue_position
         text = f"queued (position {place})" if place else "queued"
     else:
-        stage = view.stage if view.stage in STAGES and view.stage != "queued" else "loading"
-        progress = min(max(view.progress, 0.0), _HIGHEST_LIVE_PROGRESS)
-        text = calm(view.progress_text, stage)
+        stage, progress, text = live(view.stage, view.progress, view.progress_text)
     item = StateItem(status=0, create_time=created_s, env=env, progress=progress, stage=stage, error=None)
     return Entry(
         task_id=asked_id,

@@ -1,14 +1,15 @@
 """What the parameters mean together: rules over a whole request, each of them one function."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from app.domain import coerce
+from app.domain.codes import CODES_PER_SECOND, parse_codes
 from app.domain.draft import Draft
 from app.domain.errors import ValidationError
 from app.domain.inputs import PATH_PARAMETERS, Role, parse_audio_path
 from app.domain.offers import ModelOffer, Offers
-from app.domain.params import BASE_ONLY_TASKS, VOCAL_LANGUAGES
+from app.domain.params import BASE_ONLY_TASKS, CODE_TASKS, VOCAL_LANGUAGES
 
 _TIME_SIGNATURES = {"2/4": "2", "3/4": "3", "4/4": "4", "6/8": "6"}
 _NO_LM = "no language model is offered"
@@ -120,16 +121,29 @@ def _settle_codes(draft: Draft, offers: Offers) -> None:
     texts = [codes] if isinstance(codes, str) else codes
     if not any(text.strip() for text in texts):
         draft.values["audio_code_string"] = ""
-        return
-    if not draft["thinking"]:
+    elif not draft["thinking"]:
         draft.change("audio_code_string", "", "thinking is off")
-        return
+    elif draft["task_type"] not in CODE_TASKS:
+        draft.change("audio_code_string", "", f"{draft['task_type']} takes no audio codes")
+    else:
+        _check_codes(draft, texts, offers.limits.max_duration_s)
+
+
+def _check_codes(draft: Draft, texts: Sequence[str], max_duration_s: float) -> None:
     if len(texts) not in (1, draft["batch_size"]) or not all(text.strip() for text in texts):
         raise ValidationError(
             f"audio_code_string needs one non-empty text or one per clip ({draft['batch_size']})"
         )
-    if not offers.audio_codes:
-        raise ValidationError("audio_code_string cannot be used by this release; leave it out")
+    count = len(parse_codes(texts)[0])
+    duration_s = count / CODES_PER_SECOND
+    if duration_s > max_duration_s:
+        raise ValidationError(
+            f"audio_code_string holds {count} codes, which are {duration_s:g} s; at most "
+            f"{max_duration_s:g} s are allowed"
+        )
+    if draft["audio_duration"] not in (None, duration_s):
+        draft.change("audio_duration", duration_s, "the audio codes give the length")
+    draft.values["audio_duration"] = duration_s
 
 
 def _settle_task(draft: Draft, model: ModelOffer, *, has_source: bool) -> None:
@@ -140,8 +154,14 @@ def _settle_task(draft: Draft, model: ModelOffer, *, has_source: bool) -> None:
         raise ValidationError(f"{model.name} cannot do task_type {task}; it does {', '.join(model.tasks)}")
     if task == "text2music":
         return
-    has_codes = task == "cover" and bool(draft["audio_code_string"])
-    if not (has_source or has_codes or draft["src_audio_path"] is not None):
+    has_source = has_source or draft["src_audio_path"] is not None
+    if draft["audio_code_string"]:
+        if has_source:
+            draft.note(
+                "src_audio_path", draft["src_audio_path"], None, "the audio codes are followed instead"
+            )
+        return
+    if not has_source:
         raise ValidationError(f"task_type {task} needs a source audio")
     if draft["audio_duration"] is not None:
         draft.change("audio_duration", None, "the source gives the length")

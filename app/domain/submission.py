@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.domain.aliases import Sources
-from app.domain.controls import parse_labels, parse_priority, parse_webhook_url
+from app.domain.controls import parse_labels, parse_priority, parse_task_webhook
 from app.domain.credentials import without_credentials
 from app.domain.draft import Draft
 from app.domain.inputs import Role
@@ -49,7 +49,11 @@ def parse_submission(
         adjustments=[*draft.adjustments, *([note] if note else [])],
         priority=priority,
         labels=parse_labels(body.get("labels")),
-        webhook_url=parse_webhook_url(body.get("webhook_url"), offers.limits.text_chars),
+        webhook_url=parse_task_webhook(
+            body.get("webhook_url"),
+            max_chars=offers.limits.text_chars,
+            allow_http=offers.limits.webhook_http,
+        ),
     )
 
 

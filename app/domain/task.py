@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any, NewType, assert_never
 from uuid import UUID
 
+from app.domain.inputs import TaskInput
+
 TaskId = NewType("TaskId", UUID)
 TeamId = NewType("TeamId", int)
 
@@ -14,14 +16,20 @@ TeamId = NewType("TeamId", int)
 _UUID_CHARS = 36
 
 
-def parse_task_id(text: str) -> TaskId | None:
+def parse_id(text: str) -> UUID | None:
     """Read an id in its usual spelling; None for any other text, which is then simply unknown."""
     if len(text) != _UUID_CHARS:
         return None
     try:
-        return TaskId(UUID(text))
+        return UUID(text)
     except ValueError:
         return None
+
+
+def parse_task_id(text: str) -> TaskId | None:
+    """Read the id of a task; None for a text that is no id."""
+    parsed = parse_id(text)
+    return None if parsed is None else TaskId(parsed)
 
 
 class TaskStatus(StrEnum):
@@ -77,6 +85,23 @@ class Adjustment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The task that a new one is made from, and what it takes over.
+
+    Attributes:
+        relation: `retry` or `rerun`.
+        inputs: stored audio; its paths are not among the parameters of the submission.
+        seeds, lm_seed: None = drawn anew.
+    """
+
+    task_id: TaskId
+    relation: str
+    inputs: Sequence[TaskInput]
+    seeds: Sequence[int] | None
+    lm_seed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A parsed `/release_task`: what was received and what will run.
 
@@ -92,6 +117,7 @@ class Submission:
     priority: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     webhook_url: str | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from app.embedded import folder
 from app.embedded.errors import EmbeddedError
 from app.embedded.postgres import accepts_login, database_url
+from app.embedded.redis import redis_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +14,7 @@ class Running:
     """What a data folder tells about its servers."""
 
     database_url: str = field(repr=False)
+    redis_url: str | None = field(repr=False)
     pepper: str = field(repr=False)
 
 
@@ -23,11 +25,12 @@ async def find_running(data_dir: Path) -> Running:
         EmbeddedError: none runs; the message says what to do.
     """
     secrets = known_secrets(data_dir)
-    port = folder.load_notes(data_dir).postgres_port
-    if secrets is not None and port is not None:
-        url = database_url(port, secrets.postgres_password)
+    notes = folder.load_notes(data_dir)
+    if secrets is not None and notes.postgres_port is not None:
+        url = database_url(notes.postgres_port, secrets.postgres_password)
         if await accepts_login(url):
-            return Running(database_url=url, pepper=secrets.pepper)
+            redis = redis_url(notes.redis_port, secrets.redis_password) if notes.redis_port else None
+            return Running(database_url=url, redis_url=redis, pepper=secrets.pepper)
     raise EmbeddedError(
         f"no database runs on the data folder {data_dir}: start `acestep-api` there first, "
         "name its folder with ACESTEP_DATA_DIR, or set DATABASE_URL"

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 BELL_QUEUE = "acestep:bell"
 BELL_FUNCTION = "look"
 NUDGE_CHANNEL = "acestep:nudge"
+CHANGE_CHANNEL = "acestep:change"
 # More pings than slots wake nobody else: each slot claims until nothing is left.
 MOST_PINGS = 64
 # A Redis that accepts connections and answers nothing must not hold the sender for ever.
@@ -46,10 +47,12 @@ def redis_settings(url: str) -> RedisSettings:
 class ArqDoorbell:
     """Coalesces rings: the first leaves at once, those that come while it is on its way share the next."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, on_failure: Callable[[], None] = lambda: None) -> None:
         self._settings = redis_settings(redis_url)
+        self._on_failure = on_failure
         self._waiting: dict[Ping, None] = {}
         self._nudged: dict[UUID, None] = {}
+        self._changed = False
         self._wake = asyncio.Event()
         self._pool: ArqRedis | None = None
         self._task: asyncio.Task[None] | None = None
@@ -65,17 +68,10 @@ class ArqDoorbell:
         self._nudged[worker_id] = None
         self._wake.set()
 
-    async def answers(self) -> bool:
-        """Whether Redis answers now."""
-        try:
-            async with asyncio.timeout(SEND_LIMIT_S):
-                pool = await create_pool(self._settings)
-                try:
-                    return bool(await pool.ping())
-                finally:
-                    await pool.aclose()
-        except (RedisError, OSError, TimeoutError):
-            return False
+    def changed(self) -> None:
+        """Tell those who follow tasks to look soon; never raises and never waits."""
+        self._changed = True
+        self._wake.set()
 
     async def start(self) -> None:
         """Begin to send; a Redis that is away is no error."""
@@ -86,7 +82,7 @@ class ArqDoorbell:
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._waiting or self._nudged:
+        if self._waiting or self._nudged or self._changed:
             await self._send_waiting()
         await self._disconnect()
 
@@ -99,17 +95,22 @@ class ArqDoorbell:
     async def _send_waiting(self) -> None:
         pings, self._waiting = list(self._waiting), {}
         workers, self._nudged = list(self._nudged), {}
+        self._changed = False
         try:
             async with asyncio.timeout(SEND_LIMIT_S):
                 await self._send(pings[:MOST_PINGS], workers)
         except (RedisError, OSError, TimeoutError) as error:
-            self.failures += 1
+            self._failed()
             log.warning("ring failed", extra={"tasks": len(pings), "reason": type(error).__name__})
             await self._disconnect()
         except Exception:
-            self.failures += 1
+            self._failed()
             log.exception("ring failed")
             await self._disconnect()
+
+    def _failed(self) -> None:
+        self.failures += 1
+        self._on_failure()
 
     async def _send(self, pings: Sequence[Ping], workers: Sequence[UUID]) -> None:
         if self._pool is None:
@@ -121,6 +122,8 @@ class ArqDoorbell:
             await self._pool.enqueue_job(BELL_FUNCTION, _job_id=job_id, _expires=60)
         for worker_id in workers:
             await self._pool.publish(NUDGE_CHANNEL, str(worker_id))
+        # Whatever there is to send, some row has changed.
+        await self._pool.publish(CHANGE_CHANNEL, b"")
 
     async def _disconnect(self) -> None:
         pool, self._pool = self._pool, None

@@ -2,16 +2,26 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
 
+from app.domain.changes import Changes
+from app.domain.endpoints import Deleted, Delivery, DeliveryPage, Endpoint, EndpointList, TeamSecret
+from app.domain.filters import Filters
+from app.domain.format_input import FormattedInput, FormatWish
 from app.domain.idempotency import Idempotency
 from app.domain.inputs import ReceivedFile, Role
+from app.domain.listed import TaskPage
+from app.domain.numbers import Numbers
 from app.domain.offers import Offers
 from app.domain.record import Record
+from app.domain.rerun import Wish
+from app.domain.stream import Told
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
-from app.domain.teams import TeamLimits
 from app.domain.usage import UsageQuery, UsageRow
+from app.domain.webhook import EndpointChange
 from app.services.keys import Keys
 from app.services.operations import Operations
 from app.services.teams import Teams
@@ -82,6 +92,29 @@ class CancelView:
     cancel_requested: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedView:
+    """What the owner still sees of an erased task."""
+
+    id: str
+    state: str
+
+
+class Relation(StrEnum):
+    """How a new task came from an old one."""
+
+    RETRY = "retry"
+    RERUN = "rerun"
+
+
+class ExportForm(StrEnum):
+    """How an export is written."""
+
+    NDJSON = "ndjson"
+    NDJSON_WITH_EVENTS = "ndjson with events"
+    CSV = "csv"
+
+
 class Submit(Protocol):
     """Stores a task and answers after the commit."""
 
@@ -105,6 +138,58 @@ class Submit(Protocol):
         """
 
 
+class FormatInput(Protocol):
+    """Has a language model rewrite a text, and waits for it."""
+
+    async def __call__(
+        self, caller: Caller, wish: FormatWish, *, request: Mapping[str, Any], request_id: str
+    ) -> FormattedInput:
+        """Return the rewritten text.
+
+        Raises:
+            LanguageModelUnavailableError: no live worker offers a language model.
+            QueueFullError: too many wait.
+            LanguageModelFailedError: the model failed, or the wait ended.
+        """
+
+
+class RepeatTask(Protocol):
+    """Makes a new task from an old one of a team, or of any for None."""
+
+    async def __call__(
+        self,
+        caller: Caller,
+        team_id: TeamId | None,
+        task_id: TaskId,
+        relation: Relation,
+        wish: Wish,
+        *,
+        request: Mapping[str, Any],
+        request_id: str,
+        client: Mapping[str, str] | None,
+        idempotency: Idempotency | None = None,
+    ) -> Accepted:
+        """Submit it.
+
+        Raises:
+            NotFoundError, ConflictError, ValidationError: what it is made from is not there, or not so.
+            QueueFullError, QuotaExceededError: no room; nothing was stored.
+        """
+
+
+class ListTasks(Protocol):
+    """Pages of a team's history, or of all teams for None."""
+
+    async def __call__(
+        self, team_id: TeamId | None, filters: Filters, *, newest_first: bool, limit: int, cursor: str | None
+    ) -> TaskPage:
+        """Return the page after the cursor.
+
+        Raises:
+            ValidationError: the cursor is not of this list.
+        """
+
+
 class AudioReader(Protocol):
     """Finds and streams stored clips."""
 
@@ -119,6 +204,55 @@ class AudioReader(Protocol):
         """Stream bytes `start` to `end`, end exclusive."""
 
 
+class Streams(Protocol):
+    """Follows tasks; None among what is told says that nothing happened for a while."""
+
+    def end(self) -> None:
+        """Close all streams: the process stops."""
+
+    def task(
+        self, caller: Caller, team_id: TeamId | None, task_id: TaskId, *, after: int | None
+    ) -> AsyncIterator[Told | None]:
+        """Follow a task of a team, or of any for None; raises NotFoundError and TooManyStreamsError."""
+
+    def team(
+        self, caller: Caller, team_id: TeamId | None, *, after: int | None
+    ) -> AsyncIterator[Told | None]:
+        """Follow a team, or all for None; raises TooManyStreamsError."""
+
+
+class Webhooks(Protocol):
+    """Manages the webhooks of a team, `me` or a public id; foreign is unknown, but to an admin.
+
+    Every method raises NotFoundError for an unknown team, endpoint or delivery.
+    """
+
+    async def endpoints(self, caller: Caller, team: str) -> EndpointList:
+        """List the endpoints."""
+
+    async def add(self, caller: Caller, team: str, change: EndpointChange) -> Endpoint:
+        """Make an endpoint."""
+
+    async def change(
+        self, caller: Caller, team: str, endpoint_id: UUID | None, change: EndpointChange
+    ) -> Endpoint:
+        """Change an endpoint."""
+
+    async def delete(self, caller: Caller, team: str, endpoint_id: UUID | None) -> Deleted:
+        """Delete an endpoint."""
+
+    async def deliveries(
+        self, caller: Caller, team: str, endpoint_id: UUID | None, *, cursor: UUID | None, limit: int
+    ) -> DeliveryPage:
+        """List deliveries of an endpoint."""
+
+    async def redeliver(self, caller: Caller, team: str, delivery_id: UUID | None) -> Delivery:
+        """Make a delivery due now."""
+
+    async def rotate_team_secret(self, caller: Caller, team: str, *, overlap: timedelta) -> TeamSecret:
+        """Replace the secret of the webhooks of single tasks."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything that the routes call.
@@ -129,23 +263,30 @@ class Services:
         record: audit record of a team's task, or of any for None; raises NotFoundError.
         cancel: of a team's task, or of any for None; raises NotFoundError and ConflictError.
         usage: sums by group; raises ValidationError for too many groups.
+        edit, erase: of a team's task, or of any for None; raise NotFoundError and ConflictError.
+        export: a whole list, in portions; the first comes after every check.
         stats: of one team, or of all for None.
-        offers: what can be asked for now; cheap.
-        limits: what a team may use; cheap.
+        offers: what a team can ask for now; cheap.
         health: raises DatabaseUnavailableError.
         caller_by_key: who a key digest belongs to, None for unknown, expired and revoked ones.
         has_keys: whether a key was ever created; cheap.
+        metrics: numbers of the whole service; raises DatabaseUnavailableError.
     """
 
     submit: Submit
     earlier: Callable[[TeamId, Idempotency], Awaitable[Accepted | None]]
+    format_input: FormatInput
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]
     cancel: Callable[[Caller, TeamId | None, TaskId], Awaitable[CancelView]]
+    edit: Callable[[Caller, TeamId | None, TaskId, Changes], Awaitable[None]]
+    erase: Callable[[Caller, TeamId | None, TaskId], Awaitable[ErasedView]]
+    repeat: RepeatTask
+    list_tasks: ListTasks
+    export: Callable[[Caller, TeamId | None, Filters, ExportForm], AsyncIterator[bytes]]
     audio: AudioReader
     stats: Callable[[TeamId | None], Awaitable[StatsView]]
-    offers: Callable[[], Awaitable[Offers]]
-    limits: Callable[[TeamId], Awaitable[TeamLimits]]
+    offers: Callable[[TeamId], Awaitable[Offers]]
     models: Callable[[], Awaitable[Sequence[OfferedModel]]]
     health: Callable[[], Awaitable[HealthView]]
     caller_by_key: Callable[[bytes], Awaitable[Caller | None]]
@@ -154,3 +295,6 @@ class Services:
     teams: Teams
     keys: Keys
     operations: Operations
+    metrics: Callable[[], Awaitable[Numbers]]
+    streams: Streams
+    webhooks: Webhooks

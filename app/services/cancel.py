@@ -3,10 +3,10 @@
 from app.db.engine import Database, retrying
 from app.db.tasks import Actor
 from app.domain.errors import ConflictError, NotFoundError
-from app.domain.keys import Scope
 from app.domain.ports import Doorbell
 from app.domain.task import Caller, TaskId, TaskStatus, TeamId
 from app.services import CancelView
+from app.services.actors import actor_of
 
 RETRY_LIMIT_S = 3.0
 # Between the look and the change the task may move on; it can do so only a few times.
@@ -27,10 +27,7 @@ class Cancel:
             NotFoundError: unknown or foreign.
             ConflictError: it has ended otherwise.
         """
-        actor = Actor(
-            kind="admin" if Scope.ADMIN in caller.scopes else "client",
-            id=None if caller.key_id is None else str(caller.key_id),
-        )
+        actor = actor_of(caller)
         for _ in range(TRIES):
             view = await retrying(lambda: self._try(actor, team_id, task_id), limit_s=RETRY_LIMIT_S)
             if view is not None:
@@ -48,6 +45,7 @@ class Cancel:
                 case TaskStatus.QUEUED:
                     if not await work.tasks.cancel_queued(owner, task_id, actor=actor):
                         return None
+                    self._doorbell.changed()
                     status = TaskStatus.CANCELLED
                 case TaskStatus.RUNNING:
                     asked = found.cancel_requested_at is not None

@@ -26,6 +26,7 @@ class Fleet:
         slots: int,
         device: str,
         describe: Callable[[], tuple[Sequence[Mapping[str, Any]], Sequence[str]]],
+        doorbell_failures: Callable[[], int] = lambda: 0,
     ) -> None:
         self._database = database
         self._worker_id = worker_id
@@ -33,6 +34,7 @@ class Fleet:
         self._slots = slots
         self._device = device
         self._describe = describe
+        self._doorbell_failures = doorbell_failures
         self.state = "starting"
         self.drain_requested = False
 
@@ -49,6 +51,7 @@ class Fleet:
             models=list(models),
             loaded=list(loaded),
             device=self._device,
+            doorbell_failures=self._doorbell_failures(),
         )
         async with self._database.autocommit() as work:
             self.drain_requested = await work.workers.report(report)

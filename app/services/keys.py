@@ -56,11 +56,13 @@ class Keys:
             await work.audit.note(by.name, "key.created", f"key {made.key.id}", _shown(made.key))
         return made
 
-    async def page(self, by: Authority, *, team: UUID | None = None, after: int = 0, limit: int) -> Page[Key]:
+    async def page(
+        self, by: Authority, *, team: UUID | None = None, after: UUID | None = None, limit: int
+    ) -> Page[Key]:
         """One page of keys, oldest first, revoked and expired ones too."""
         async with self._database.autocommit() as work:
             found = await work.keys.page(by.reach, team=team, after=after, most=limit + 1)
-        return page_of(found, limit)
+        return page_of(found, limit, lambda key: key.id)
 
     async def all(self, by: Authority, team: str | None = None) -> list[Key]:
         """List the keys of one team, by its name, or of all; revoked and expired ones too.
@@ -70,7 +72,7 @@ class Keys:
         """
         async with self._database.autocommit() as work:
             id_ = None if team is None else (await find_team(work, team)).item.id
-            return [each.item for each in await work.keys.page(by.reach, team=id_)]
+            return await work.keys.page(by.reach, team=id_)
 
     async def one(self, by: Authority, reference: str) -> Key:
         """Show a key, named by its id or its prefix.

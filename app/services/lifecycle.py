@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 RESULT_HOLD_S = 900.0
 MAX_FAILURES = 2
 CLAIM_TRIES = 5
+# A task of a model that is not in memory waits at most this long behind tasks of one that is.
+AFFINITY_MAX_WAIT_S = 20.0
 # Longer than any statement may take (`Database`), so that an answer on its way is never taken for a lost one.
 CLAIM_ANSWER_S = 20.0
 
@@ -43,8 +45,36 @@ class Lifecycle:
         self._max_crashes = max_crashes
         self._retention_days = retention_days
 
-    async def claim(self, models: Sequence[str], kinds: Sequence[str] = ("generate",)) -> ClaimedTask | None:
+    async def claim(
+        self,
+        models: Sequence[str],
+        kinds: Sequence[str] = ("generate",),
+        *,
+        loaded: Collection[str] = (),
+    ) -> ClaimedTask | None:
         """Take the best eligible task, or None if there is none.
+
+        Args:
+            models: all that the claimer can serve.
+            loaded: those in its memory; their tasks come first, until one of another model has waited too
+                long.
+        """
+        ready = [model for model in models if model in loaded]
+        others = [model for model in models if model not in loaded]
+        if ready and others and not await self._have_waited(others, kinds):
+            task = await self._claim(ready, kinds)
+            if task is not None:
+                return task
+        return await self._claim(models, kinds)
+
+    async def _have_waited(self, models: Sequence[str], kinds: Sequence[str]) -> bool:
+        async with self._database.autocommit() as work:
+            return await work.tasks.waited_long_exists(
+                models=models, kinds=kinds, waited_s=AFFINITY_MAX_WAIT_S
+            )
+
+    async def _claim(self, models: Sequence[str], kinds: Sequence[str]) -> ClaimedTask | None:
+        """Claim once, in a few tries.
 
         An empty answer while tasks are eligible means that another worker held their team's row for a
         moment; the claim is then repeated.
@@ -60,6 +90,7 @@ class Lifecycle:
                 for surplus in claimed[1:]:
                     log.error("claim returned a surplus task", extra={"task_id": surplus.id})
                     await self.release(surplus.id, surplus.attempt)
+                self._doorbell.changed()
                 return claimed[0]
             await asyncio.sleep(random.uniform(0.002, 0.010))
         return None
@@ -67,7 +98,15 @@ class Lifecycle:
     async def heartbeat(self, beats: Sequence[Beat]) -> dict[tuple[TaskId, int], bool]:
         """Renew leases; returns the attempts still mine, each with whether a cancel was requested."""
         async with self._database.autocommit() as work:
-            return await work.tasks.heartbeat(beats, worker_id=self._worker_id, lease_s=self._lease_s)
+            mine = await work.tasks.heartbeat(beats, worker_id=self._worker_id, lease_s=self._lease_s)
+        if any(beat.stage_changed for beat in beats):
+            self._doorbell.changed()
+        return mine
+
+    async def note(self, task: ClaimedTask, event: str, data: Mapping[str, Any]) -> None:
+        """Add an event to the history of a task; it changes nothing else."""
+        async with self._database.autocommit() as work:
+            await work.tasks.note(task.id, task.attempt, event, actor=self._actor, data=data)
 
     async def succeed(
         self,
@@ -119,6 +158,7 @@ class Lifecycle:
                 )
 
         await retrying(give_up, limit_s=RESULT_HOLD_S)
+        self._doorbell.changed()
 
     async def cancelled(self, task: ClaimedTask, *, gpu_seconds: float = 0.0) -> None:
         """End a task as cancelled, after its computation stopped."""
@@ -130,6 +170,7 @@ class Lifecycle:
                 )
 
         await retrying(cancel, limit_s=RESULT_HOLD_S)
+        self._doorbell.changed()
 
     async def child_died(self, task: ClaimedTask, *, gpu_seconds: float = 0.0) -> None:
         """Record that the process of this attempt died without a word."""
@@ -176,6 +217,7 @@ class Lifecycle:
     ) -> bool:
         """Run an operation whose answer may get lost: if it seems refused, the row tells the truth."""
         if await retrying(operation, limit_s=RESULT_HOLD_S):
+            self._doorbell.changed()
             return True
 
         async def read() -> tuple[TaskStatus, int] | None:

@@ -1,9 +1,11 @@
-"""What a team may use, for judging a request early; the gate of the queue judges again, exactly."""
+"""What a team may ask for, to judge a request early; the gate of the queue judges again, exactly."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from app.db.engine import Database
 from app.domain.errors import DatabaseUnavailableError
+from app.domain.offers import Offers
 from app.domain.task import TeamId
 from app.domain.teams import TeamLimits
 
@@ -11,14 +13,19 @@ CACHE_S = 1.0
 MOST_CACHED = 4096
 
 
-class Limits:
-    """Reads the limits of teams, each at most once a second."""
+class TeamOffers:
+    """What is offered, within the limits of a team; these are read at most once a second."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, offers: Callable[[], Awaitable[Offers]]) -> None:
         self._database = database
+        self._offers = offers
         self._known: dict[TeamId, tuple[float, TeamLimits]] = {}
 
-    async def __call__(self, team_id: TeamId) -> TeamLimits:
+    async def __call__(self, team_id: TeamId) -> Offers:
+        """Models, limits and highest priority for one team."""
+        return (await self._offers()).within(await self._limits(team_id))
+
+    async def _limits(self, team_id: TeamId) -> TeamLimits:
         """Limits of one team; old ones serve while the database is away."""
         now = asyncio.get_running_loop().time()
         known = self._known.get(team_id)

@@ -9,9 +9,12 @@ from app.db.workers import LiveWorker
 from app.domain.errors import DatabaseUnavailableError
 from app.domain.offers import Limits, ModelOffer, Offers
 from app.domain.params import BASE_ONLY_TASKS, TASK_TYPES
+from app.domain.probe import MIME_TYPES, PLAIN_KINDS
 from app.services import HealthView, OfferedModel
 
 CACHE_S = 0.5
+LANGUAGE_MODEL = "lm"
+"""Category of language models in the reports of workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,7 @@ class Models:
         *,
         configured: Sequence[str],
         aliases: Mapping[str, str],
+        default_lm: str,
         lm_backend: str,
         limits: Limits,
         lease_s: float,
@@ -36,6 +40,7 @@ class Models:
         self._database = database
         self._configured = configured
         self._aliases = aliases
+        self._default_lm = default_lm
         self._lm_backend = lm_backend
         self._limits = limits
         self._lease_s = lease_s
@@ -51,7 +56,6 @@ class Models:
             ],
             default_model=next((model.name for model in models if model.is_default), None),
             model_aliases=self._aliases,
-            audio_codes=False,
             default_lm_backend=self._lm_backend,
             limits=self._limits,
         )
@@ -59,13 +63,39 @@ class Models:
     async def models(self) -> Sequence[OfferedModel]:
         """Configured models in their order, then others that live workers announce."""
         workers = (await self._read()).workers
-        announced = {model["name"]: model for worker in workers for model in worker.models}
+        announced = {
+            model["name"]: model
+            for worker in workers
+            for model in worker.models
+            if model["category"] != LANGUAGE_MODEL
+        }
         loaded = {name for worker in workers for name in worker.loaded}
         names = list(dict.fromkeys([*self._configured, *announced]))
         return [
             _offered(name, announced.get(name), is_default=place == 0, is_loaded=name in loaded)
             for place, name in enumerate(names)
         ]
+
+    async def language_models(self) -> Sequence[str]:
+        """Language models that live workers offer now, the configured one first."""
+        announced = dict.fromkeys(
+            model["name"]
+            for worker in (await self._read()).workers
+            for model in worker.models
+            if model["category"] == LANGUAGE_MODEL
+        )
+        return sorted(announced, key=lambda name: name != self._default_lm)
+
+    async def input_kinds(self) -> Sequence[str]:
+        """Kinds of audio files that can be sent: those of every worker, and what a live one can besides."""
+        announced = (
+            kind
+            for worker in (await self._read()).workers
+            for model in worker.models
+            for kind in model.get("inputs", ())
+            if kind in MIME_TYPES
+        )
+        return list(dict.fromkeys([*PLAIN_KINDS, *announced]))
 
     async def health(self) -> HealthView:
         """What is loaded somewhere, read anew.

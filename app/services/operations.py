@@ -1,6 +1,7 @@
 """What operators do: look at the whole service, pause the queue, drain workers. Every change is noted."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,11 +9,13 @@ from uuid import UUID
 from app.db.engine import Database
 from app.domain.audit_log import AuditEntry
 from app.domain.authority import Authority
-from app.domain.errors import NotFoundError, ServiceError
+from app.domain.errors import NotFoundError
 from app.domain.operations import LastHour, LiveTasks, Trace, WorkerRow
 from app.domain.page import Page, page_of
 from app.domain.ports import Doorbell, ObjectStore
 from app.domain.task import TaskId
+
+log = logging.getLogger(__name__)
 
 HEALTH_CACHE_S = 5.0
 HEALTH_LIMIT_S = 3.0
@@ -39,14 +42,14 @@ class Operations:
         doorbell: Doorbell,
         store: ObjectStore,
         *,
-        redis_answers: Callable[[], Awaitable[bool]],
+        ping_redis: Callable[[], Awaitable[None]],
         queue_limit: int | None,
         lease_s: float,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._store = store
-        self._redis_answers = redis_answers
+        self._ping_redis = ping_redis
         self._queue_limit = queue_limit
         self._lease_s = lease_s
         self._health: tuple[float, bool, bool] | None = None
@@ -64,16 +67,18 @@ class Operations:
                 store_answers=store_answers,
             )
 
-    async def workers(self, *, before: int | None, limit: int) -> Page[WorkerRow]:
+    async def workers(self, *, after: UUID | None, limit: int) -> Page[WorkerRow]:
         """One page of workers, those that started last first."""
         async with self._database.autocommit() as work:
-            found = await work.operations.workers(lease_s=self._lease_s, before=before, most=limit + 1)
-        return page_of(found, limit)
+            found = await work.operations.workers(lease_s=self._lease_s, after=after, most=limit + 1)
+        return page_of(found, limit, lambda worker: worker.id)
 
-    async def audit(self, *, before: int | None, limit: int) -> Page[AuditEntry]:
+    async def audit(self, *, after: UUID | None, limit: int) -> Page[AuditEntry]:
         """One page of the audit log, newest first."""
+        before = None if after is None else after.int
         async with self._database.autocommit() as work:
-            return page_of(await work.audit.page(before=before, most=limit + 1), limit)
+            found = await work.audit.page(before=before, most=limit + 1)
+        return page_of(found, limit, lambda entry: UUID(int=entry.number))
 
     async def set_paused(self, by: Authority, paused: bool) -> None:
         """Stop all claims, or allow them again; submissions and running tasks go on."""
@@ -110,14 +115,18 @@ class Operations:
     async def _outside(self) -> tuple[bool, bool]:
         now = asyncio.get_running_loop().time()
         if self._health is None or now - self._health[0] > HEALTH_CACHE_S:
-            redis_answers, store_answers = await asyncio.gather(self._redis_answers(), self._store_answers())
+            redis_answers, store_answers = await asyncio.gather(
+                _answers(self._ping_redis), _answers(self._store.health)
+            )
             self._health = (now, redis_answers, store_answers)
         return self._health[1:]
 
-    async def _store_answers(self) -> bool:
-        try:
-            async with asyncio.timeout(HEALTH_LIMIT_S):
-                await self._store.health()
-        except (ServiceError, TimeoutError):
-            return False
-        return True
+
+async def _answers(ask: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        async with asyncio.timeout(HEALTH_LIMIT_S):
+            await ask()
+    except Exception as error:
+        log.warning("a part of the service does not answer", extra={"reason": type(error).__name__})
+        return False
+    return True

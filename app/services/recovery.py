@@ -13,6 +13,7 @@ from app.db.tasks import Actor, Settled
 from app.domain.errors import ServiceError
 from app.domain.ports import Doorbell, ObjectStore, Ping
 from app.domain.task import TaskStatus
+from app.services.retention import Retention
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ ORPHANS_AT_ONCE = 500
 EXPIRED_AT_ONCE = 100
 KEYS_AT_ONCE = 5000
 RING_AGAIN_AFTER_S = 2.0
+# Deliveries of webhooks that ended are listed for this long.
+DELIVERIES_DAYS = 30
 
 SWEEPER = Actor(kind="sweeper")
 
@@ -40,6 +43,7 @@ class Recovery:
         lease_s: float,
         store: ObjectStore | None = None,
         idempotency_h: int = 24,
+        retention: Retention | None = None,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
@@ -47,6 +51,7 @@ class Recovery:
         self._lease_s = lease_s
         self._store = store
         self._idempotency_h = idempotency_h
+        self._retention = retention
 
     async def run_forever(self, *, every_s: float = SWEEP_EVERY_S) -> None:
         """Sweep until cancelled; a service that is away is tried again at the next turn."""
@@ -58,6 +63,7 @@ class Recovery:
             try:
                 await self.sweep()
                 await self.expire_audio()
+                await self.erase_old()
                 if loop.time() >= correct_at:
                     correct_at = loop.time() + CORRECT_EVERY_S
                     await self.correct_counters()
@@ -111,6 +117,7 @@ class Recovery:
                 return
             wrong = await work.sweeps.correct_running()
             await work.workers.forget_old()
+            await work.deliveries.forget_old(days=DELIVERIES_DAYS)
         if wrong:
             log.error("running counters were wrong", extra={"teams": wrong})
 
@@ -140,6 +147,12 @@ class Recovery:
         if keys:
             log.info("removed expired audio", extra={"count": len(keys)})
         return len(keys)
+
+    async def erase_old(self) -> None:
+        """Remove the records whose retention is over, a portion at a time."""
+        if self._retention is not None:
+            await self._retention.erase_old_records()
+            await self._retention.forget_prompt_jobs()
 
     async def remove_orphans(self, *, older_than_s: float = ORPHAN_AGE_S) -> int:
         """Delete stored audio of this database that no row names; returns how much.

@@ -63,12 +63,15 @@ class Submit:
             DatabaseUnavailableError: nothing is known to be stored.
         """
         taken = await self._uploads.take(caller.team_id, submission.params, files)
+        if submission.origin is not None:
+            taken = replace(taken, inputs=[*submission.origin.inputs, *taken.inputs])
         task = self._new_task(caller, submission, taken, request_id=request_id, client=client)
         task = replace(task, idempotency=idempotency)
         try:
             accepted = await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
         except DatabaseUnavailableError:
-            raise  # the row may have been committed: inputs without one are left to the orphan sweep
+            self._uploads.discard_unless(lambda: self._is_stored(task), taken)
+            raise
         except Exception:
             await self._uploads.discard(taken)
             raise
@@ -105,10 +108,16 @@ class Submit:
         drawn, lm_seed = seeds.draw(
             params["seed"], params["batch_size"], use_random=params["use_random_seed"]
         )
+        origin = submission.origin
+        if origin is not None:
+            drawn = drawn if origin.seeds is None else list(origin.seeds)
+            lm_seed = lm_seed if origin.lm_seed is None else origin.lm_seed
         return NewTask(
             id=TaskId(uuid4()),
             team_id=caller.team_id,
             api_key_id=caller.key_id,
+            parent_id=origin.task_id if origin else None,
+            parent_relation=origin.relation if origin else None,
             request_id=request_id,
             task_type=params["task_type"],
             priority=submission.priority,
@@ -125,6 +134,13 @@ class Submit:
             client=client,
             webhook_url=submission.webhook_url,
         )
+
+    async def _is_stored(self, task: NewTask) -> bool:
+        """Whether the row was committed; the gate makes it wait for a try that has not ended."""
+        async with self._database.transaction() as work:
+            await work.queue.lock_gate()
+            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=None)
+            return stored is not None
 
     async def _store(self, task: NewTask) -> Accepted:
         async with self._database.transaction() as work:

@@ -41,15 +41,16 @@ class Teams:
             await work.audit.note(by.name, "team.created", f"team {team.id}", values)
         return team
 
-    async def page(self, *, after: int = 0, limit: int) -> Page[Team]:
+    async def page(self, *, after: UUID | None = None, limit: int) -> Page[Team]:
         """One page of all teams, oldest first."""
         async with self._database.autocommit() as work:
-            return page_of(await work.teams.page(after=after, most=limit + 1), limit)
+            found = await work.teams.page(after=after, most=limit + 1)
+        return page_of(found, limit, lambda team: team.id)
 
     async def all(self) -> list[Team]:
         """List every team, oldest first."""
         async with self._database.autocommit() as work:
-            return [each.item for each in await work.teams.page(after=0, most=None)]
+            return await work.teams.page()
 
     async def one(self, team: TeamId | UUID | str) -> Team:
         """Show a team, by its internal number, its id or its name.

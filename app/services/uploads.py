@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -32,6 +32,7 @@ from app.storage.spool import Spool, open_spool, spool_copy
 log = logging.getLogger(__name__)
 
 RETRY_LIMIT_S = 3.0
+SETTLE_LIMIT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class Uploads:
         *,
         spool_dir: Path,
         input_dirs: Sequence[Path],
+        kinds: Callable[[], Awaitable[Collection[str]]],
         max_bytes: int,
         max_seconds: float,
     ) -> None:
@@ -73,6 +75,7 @@ class Uploads:
 
         Args:
             input_dirs: folders of this machine below which clients may name files.
+            kinds: of audio files that can be decoded now.
             max_bytes: of one file named by its path; uploads were counted while they were read.
             max_seconds: longest input, as far as its header tells.
         """
@@ -80,9 +83,11 @@ class Uploads:
         self._store = store
         self._spool_dir = spool_dir
         self._input_dirs = input_dirs
+        self._kinds = kinds
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
         self._known_installation: str | None = None
+        self._settling: set[asyncio.Task[None]] = set()
 
     async def take(
         self, team_id: TeamId, params: Mapping[str, Any], files: Mapping[Role, ReceivedFile]
@@ -113,6 +118,23 @@ class Uploads:
                 await self._store.delete(row["storage_key"])
             except ServiceError as error:
                 log.warning("upload left to the orphan sweep", extra={"reason": str(error)})
+
+    def discard_unless(self, is_stored: Callable[[], Awaitable[bool]], taken: Taken) -> None:
+        """Remove what was stored as soon as the database says that it has no such task; returns at once.
+
+        What is not settled when the process ends, or in SETTLE_LIMIT_S, is an orphan.
+        """
+        if taken.objects:
+            settling = asyncio.create_task(self._settle(is_stored, taken))
+            self._settling.add(settling)
+            settling.add_done_callback(self._settling.discard)
+
+    async def _settle(self, is_stored: Callable[[], Awaitable[bool]], taken: Taken) -> None:
+        try:
+            if not await retrying(is_stored, limit_s=SETTLE_LIMIT_S):
+                await self.discard(taken)
+        except ServiceError as error:
+            log.warning("upload left to the orphan sweep", extra={"reason": str(error)})
 
     async def _installation(self) -> str:
         if self._known_installation is None:
@@ -154,9 +176,11 @@ class Uploads:
             return await spool_copy(spool, file, max_bytes=self._max_bytes)
 
     async def _check(self, role: Role, origin: Origin, file: ReceivedFile) -> _Checked:
+        kinds = await self._kinds()
+
         def read_header() -> Claim:
             with file.path.open("rb") as opened:
-                return probe(opened, max_seconds=self._max_seconds)
+                return probe(opened, max_seconds=self._max_seconds, kinds=kinds)
 
         try:
             claim = await asyncio.to_thread(read_header)

@@ -23,7 +23,7 @@ class Refusal(StrEnum):
         """Return the public reason, to be put behind the name of the file."""
         match self:
             case Refusal.NOT_AUDIO:
-                return "is not a WAV, FLAC, MP3 or OGG file"
+                return "is not audio of a supported type"
             case Refusal.EMPTY:
                 return "holds no samples"
             case Refusal.TOO_LONG:

@@ -8,6 +8,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from inference.errors import AudioUnreadable, NumericalError
+from inference.language import LanguageRecord, Song
 from inference.request import CHANNELS, SAMPLE_RATE_HZ, InputAudio
 
 # -1 dBFS, the loudness of the library's own output.
@@ -59,6 +60,8 @@ class Computed:
     """
 
     waves: tuple[Wave, ...]
+    song: Song = field(default_factory=Song)
+    language: LanguageRecord = field(default_factory=LanguageRecord)
     effective: dict[str, Any] = field(default_factory=dict)
     audit: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from inference.audio.wave import AudioClip
+from inference.diffusion.tasks import WITH_SOURCE, WITH_WINDOW
 from inference.errors import InvalidRequest
 from inference.request import CHANNELS, SAMPLE_RATE_HZ, GenerationRequest
 
@@ -20,45 +21,67 @@ class Conditioning:
     """Audio inputs of one batch.
 
     Attributes:
-        source: None for text2music, which has none; else it decides about the length.
-        window: seconds of the source that a repaint makes anew; None otherwise.
-        cover_strength: 1.0 = follow the source in full; below, the library mixes in the text alone.
+        source: None where there is none to work on; else it decides about the length.
+        window: seconds of the source that are made anew; None = all of it.
+        cover_strength: share of the steps that follow source or codes; None without either.
+        keep_source: outside the window the output is the source itself.
     """
 
     task_type: str = "text2music"
     source: AudioClip | None = None
     reference: AudioClip | None = None
     window: tuple[float, float] | None = None
-    cover_strength: float = 1.0
+    cover_strength: float | None = None
+    keep_source: bool = False
 
     def finish(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cut decoded samples (2, samples) to the source's length; outside the window put the source back."""
         if self.source is None:
             return samples
         samples = samples[:, : self.source.samples.shape[1]]
-        return samples if self.window is None else _paste(samples, self.source.samples, self.window)
+        if self.window is None or not self.keep_source:
+            return samples
+        return _paste(samples, self.source.samples, self.window)
 
 
 def settle_conditioning(
-    request: GenerationRequest, *, source: AudioClip | None, reference: AudioClip | None
+    request: GenerationRequest,
+    *,
+    source: AudioClip | None,
+    reference: AudioClip | None,
+    has_codes: bool,
+    keep_source: bool,
 ) -> Conditioning:
-    """Check the audio inputs against the task; text2music leaves a source unused.
+    """Check the audio inputs against the task; what it has no use for is left out.
+
+    Args:
+        has_codes: the items have audio codes, which a cover follows instead of a source.
+        keep_source: the wish of the installation; only a repaint promises to leave the source alone.
 
     Raises:
         InvalidRequest: no source where one is needed, or a window or strength outside its range.
     """
-    if request.task_type == "text2music":
-        return Conditioning(reference=reference)
-    if source is None:
-        raise InvalidRequest("source", f"{request.task_type} needs a source audio")
-    if request.task_type == "cover":
-        if not 0.0 <= request.cover_strength <= 1.0:
-            raise InvalidRequest("cover_strength", f"{request.cover_strength} is not from 0 to 1")
-        return Conditioning(
-            task_type="cover", source=source, reference=reference, cover_strength=request.cover_strength
-        )
-    source, window = _window(source, request.repaint_start, request.repaint_end)
-    return Conditioning(task_type="repaint", source=source, reference=reference, window=window)
+    task, window = request.task_type, None
+    if task not in WITH_SOURCE or has_codes:
+        source = None
+    elif source is None:
+        raise InvalidRequest("source", f"{task} needs a source audio")
+    elif task in WITH_WINDOW:
+        source, window = _window(source, request.repaint_start, request.repaint_end)
+    return Conditioning(
+        task_type=task,
+        source=source,
+        reference=reference,
+        window=window,
+        cover_strength=_cover_strength(request.cover_strength) if task == "cover" or has_codes else None,
+        keep_source=keep_source and task == "repaint",
+    )
+
+
+def _cover_strength(given: float) -> float:
+    if not 0.0 <= given <= 1.0:
+        raise InvalidRequest("cover_strength", f"{given} is not from 0 to 1")
+    return given
 
 
 def _window(source: AudioClip, start_s: float, end_s: float | None) -> tuple[AudioClip, tuple[float, float]]:

@@ -2,22 +2,20 @@
 
 import gc
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from inference.audio.encode import check_format
-from inference.audio.wave import Computed, Wave, level, read_clip
-from inference.diffusion.audit import describe, hash_files
-from inference.diffusion.device import choose_device, device_errors
-from inference.diffusion.pipeline import MAX_TOKENS, MusicPipeline
-from inference.diffusion.plan import Plan, make_plan
-from inference.errors import Cancelled, OutOfMemory
+from inference.audio.wave import Computed, read_clip
+from inference.diffusion.audit import describe
+from inference.diffusion.batch import Batch, run_batch
+from inference.diffusion.loaded import LoadedModels
+from inference.diffusion.placement import Machine, choose_placement
+from inference.diffusion.plan import make_plan
+from inference.errors import OutOfMemory
 from inference.models.registry import ModelSpec
 from inference.request import (
     EngineOptions,
@@ -29,30 +27,16 @@ from inference.request import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Items that went through the model together, and the shapes they had there."""
-
-    waves: tuple[Wave, ...]
-    shapes: tuple[dict[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Loaded:
-    spec: ModelSpec
-    pipeline: MusicPipeline
-    file_hashes: dict[str, str]
-
-
 class DiffusionEngine:
     """See `inference.engine.Engine`."""
 
     def __init__(self, options: EngineOptions, *, locate: Callable[[str], tuple[ModelSpec, Path]]) -> None:
-        self._locate = locate
-        self._device = choose_device(options.device)
-        self._dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
-        self._max_loaded = options.max_loaded
-        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        placement = choose_placement(options, Machine.look(options.device))
+        self._device = placement.device
+        self._models = LoadedModels(
+            placement, limit=options.max_loaded, locate=locate, free_memory=self._free_memory
+        )
+        self._keep_source = options.keep_source
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         # Missing files are told at the start, not in the middle of a job.
@@ -72,16 +56,11 @@ class DiffusionEngine:
             ModelNotAvailable: unknown, or not on this machine.
             ModelLoadError: its files are broken.
         """
-        if model in self._loaded:
-            self._loaded.move_to_end(model)
-            return
-        spec, folder = self._locate(model)
-        while len(self._loaded) >= self._max_loaded:
-            self._loaded.popitem(last=False)
-            self._free_memory()
-        with device_errors():
-            pipeline = MusicPipeline.load(folder, device=self._device, dtype=self._dtype)
-        self._loaded[model] = _Loaded(spec=spec, pipeline=pipeline, file_hashes=hash_files(folder))
+        self._models.use(model)
+
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the models in memory."""
+        return self._models.names
 
     def compute(
         self, request: GenerationRequest, on_progress: OnProgress, should_cancel: ShouldCancel
@@ -97,25 +76,26 @@ class DiffusionEngine:
         """
         clock = StageClock(on_progress)
         clock("loading", 0, 1)
-        self.load(request.model)
-        loaded = self._loaded[request.model]
+        loaded = self._models.use(request.model)
         plan = make_plan(
             request,
             loaded.spec,
             source=read_clip(request.source),
             reference=read_clip(request.reference),
+            keep_source=self._keep_source,
         )
         check_format(request.audio_format)
         run = partial(
-            self._run,
+            run_batch,
             pipeline=loaded.pipeline,
+            placement=loaded.placement,
             plan=plan,
             on_progress=clock,
             should_cancel=should_cancel,
         )
         self._forget_peak_memory()
-        batches = run_in_halves_if_needed(run, request.items, free_memory=self._free_memory)
-        record = describe(loaded.spec, loaded.file_hashes, self._device, self._dtype)
+        batches = run_in_halves_if_needed(run, plan.items, free_memory=self._free_memory)
+        record = describe(loaded.spec, loaded.file_hashes, loaded.placement)
         return Computed(
             waves=tuple(wave for batch in batches for wave in batch.waves),
             effective=plan.effective,
@@ -126,44 +106,7 @@ class DiffusionEngine:
 
     def close(self) -> None:
         """Drop every model."""
-        self._loaded.clear()
-        self._free_memory()
-
-    def _run(
-        self,
-        items: Sequence[ItemSpec],
-        *,
-        pipeline: MusicPipeline,
-        plan: Plan,
-        on_progress: OnProgress,
-        should_cancel: ShouldCancel,
-    ) -> Batch:
-        with device_errors():
-            denoised = pipeline.denoise(
-                items,
-                duration_s=plan.duration_s,
-                sampling=plan.sampling,
-                conditioning=plan.conditioning,
-                on_progress=on_progress,
-                should_cancel=should_cancel,
-            )
-            _stop_if_asked(should_cancel)
-            on_progress("decoding", 0, 1)
-            samples = pipeline.decode(denoised.latents).numpy()
-        _stop_if_asked(should_cancel)
-        on_progress("decoding", 1, 1)
-        shape = {
-            "rows": len(items),
-            "latent_frames": denoised.latents.shape[1],
-            "condition_tokens": denoised.condition_tokens,
-            "prompt_and_lyrics_tokens": denoised.token_counts,
-            "cut_at_tokens": MAX_TOKENS,
-        }
-        waves = tuple(
-            level(plan.conditioning.finish(one), seed=item.seed)
-            for one, item in zip(samples, items, strict=True)
-        )
-        return Batch(waves=waves, shapes=(shape,))
+        self._models.clear()
 
     def _free_memory(self) -> None:
         gc.collect()
@@ -220,8 +163,3 @@ def run_in_halves_if_needed(
     free_memory()
     half = len(items) // 2
     return [run(items[:half]), run(items[half:])]
-
-
-def _stop_if_asked(should_cancel: ShouldCancel) -> None:
-    if should_cancel():
-        raise Cancelled("cancelled")

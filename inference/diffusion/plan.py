@@ -1,40 +1,19 @@
 """From a request to what will really run: checks, clamping, and the record of both."""
 
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inference.audio.wave import AudioClip
+from inference.diffusion.codes import count_codes, length_s
 from inference.diffusion.conditioning import Conditioning, settle_conditioning
+from inference.diffusion.sampling import Sampling, settle_sampling
+from inference.diffusion.tasks import instruction_of
 from inference.errors import InvalidRequest
 from inference.models.registry import ModelSpec
-from inference.request import GenerationRequest
+from inference.request import GenerationRequest, ItemSpec
 
 MAX_ITEMS = 8
 MAX_DURATION_S = 600.0
-MAX_TIMESTEPS = 200
-SHIFT_RANGE = (1.0, 5.0)
-TASKS = ("text2music", "cover", "repaint")
-
-# Fields of the record that are kept elsewhere (the items) or mean nothing outside this attempt.
-_NOT_RECORDED = ("items", "source", "reference", "scratch_dir")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How a batch is denoised, after the engine's clamping.
-
-    Attributes:
-        timesteps: without a trailing zero (the scheduler appends it); overrides steps and shift.
-        stochastic: draw new noise in every step (`sde`).
-    """
-
-    steps: int
-    shift: float
-    guidance_scale: float = 1.0
-    cfg_interval: tuple[float, float] = (0.0, 1.0)
-    timesteps: tuple[float, ...] | None = None
-    stochastic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +21,18 @@ class Plan:
     """What will run.
 
     Attributes:
-        duration_s: length of the source, if there is one; else the wanted one, of which the output has the
-            next full latent frame (40 ms).
-        effective: every parameter of the request with the value used.
+        items: of the request, each with its instruction.
+        duration_s: length of the source or of the codes, if there is one; else the wanted one, of which the
+            output has the next full latent frame (40 ms).
+        tiled_decode: decode long clips in overlapping pieces.
+        effective: every parameter with the value used; None = it had no part in this run.
     """
 
+    items: tuple[ItemSpec, ...]
     duration_s: float
     sampling: Sampling
     conditioning: Conditioning
+    tiled_decode: bool
     effective: dict[str, Any]
 
 
@@ -59,35 +42,43 @@ def make_plan(
     *,
     source: AudioClip | None = None,
     reference: AudioClip | None = None,
+    keep_source: bool = True,
 ) -> Plan:
     """Check the request against the model and settle every parameter.
 
     Args:
         source, reference: the samples behind the request's input files.
+        keep_source: a repaint leaves the source outside its window as it is.
 
     Raises:
         InvalidRequest: the model cannot do this.
     """
     _check_task(request, spec)
-    conditioning = settle_conditioning(request, source=source, reference=reference)
-    duration_s = _duration(request, conditioning)
-    sampling = _sampling(request, spec)
-    effective = {name: value for name, value in asdict(request).items() if name not in _NOT_RECORDED}
-    effective |= {
-        "duration": duration_s,
-        "steps": sampling.steps,
-        "guidance_scale": sampling.guidance_scale,
-        "shift": sampling.shift,
-        "timesteps": sampling.timesteps,
-        "use_adg": False,
-        "use_tiled_decode": True,
-        "seeds": [item.seed for item in request.items],
-    }
+    codes = count_codes(request.items, request.task_type)
+    conditioning = settle_conditioning(
+        request, source=source, reference=reference, has_codes=codes is not None, keep_source=keep_source
+    )
+    duration_s = _duration(request, conditioning, codes)
+    sampling = settle_sampling(request, spec)
+    items = tuple(replace(item, instruction=instruction_of(request, item)) for item in request.items)
     return Plan(
+        items=items,
         duration_s=duration_s,
         sampling=sampling,
         conditioning=conditioning,
-        effective=effective | _record(conditioning),
+        tiled_decode=request.use_tiled_decode,
+        effective={
+            "model": request.model,
+            "task_type": request.task_type,
+            "duration": duration_s,
+            "audio_codes": codes,
+            "seeds": [item.seed for item in items],
+            "instructions": [item.instruction for item in items],
+            "use_tiled_decode": request.use_tiled_decode,
+            "audio_format": request.audio_format,
+            **sampling.record,
+            **_record_of_inputs(conditioning),
+        },
     )
 
 
@@ -98,28 +89,22 @@ def _check_task(request: GenerationRequest, spec: ModelSpec) -> None:
         raise InvalidRequest(
             "task_type", f"{spec.name} does {', '.join(spec.tasks)}, not {request.task_type}"
         )
-    if request.task_type not in TASKS:
-        raise InvalidRequest("task_type", f"this release makes {', '.join(TASKS)} only")
-    if any(item.audio_codes is not None for item in request.items):
-        raise InvalidRequest("audio_codes", "this release takes no audio codes")
-    if request.use_adg and spec.family != "turbo":
-        raise InvalidRequest("use_adg", "this release has no angle-based guidance")
 
 
-def _duration(request: GenerationRequest, conditioning: Conditioning) -> float:
-    source = conditioning.source
-    duration_s = request.duration if source is None else source.duration_s
+def _duration(request: GenerationRequest, conditioning: Conditioning, codes: int | None) -> float:
+    field, duration_s = "duration", request.duration
+    if conditioning.source is not None:
+        field, duration_s = "source", conditioning.source.duration_s
+    elif codes is not None:
+        field, duration_s = "audio_codes", length_s(codes)
     if duration_s is None:
-        raise InvalidRequest("duration", "text2music needs a length in seconds")
+        raise InvalidRequest(field, f"{request.task_type} needs a length in seconds")
     if not 0.0 < duration_s <= MAX_DURATION_S:
-        raise InvalidRequest(
-            "duration" if source is None else "source",
-            f"{duration_s} s is not above 0 and at most {MAX_DURATION_S:.0f}",
-        )
+        raise InvalidRequest(field, f"{duration_s} s is not above 0 and at most {MAX_DURATION_S:.0f}")
     return duration_s
 
 
-def _record(conditioning: Conditioning) -> dict[str, Any]:
+def _record_of_inputs(conditioning: Conditioning) -> dict[str, Any]:
     """Return what the audio inputs were; the window in seconds of the output."""
     source, reference, window = conditioning.source, conditioning.reference, conditioning.window
     return {
@@ -127,39 +112,6 @@ def _record(conditioning: Conditioning) -> dict[str, Any]:
         "reference_sha256": reference and reference.sha256,
         "repaint_start": window and window[0],
         "repaint_end": window and window[1],
+        "keep_source": conditioning.keep_source if window else None,
         "cover_strength": conditioning.cover_strength,
     }
-
-
-def _sampling(request: GenerationRequest, spec: ModelSpec) -> Sampling:
-    if request.infer_method not in ("ode", "sde"):
-        raise InvalidRequest("infer_method", f"{request.infer_method!r} is not ode or sde")
-    start, end = request.cfg_interval
-    if not 0.0 <= start <= end <= 1.0:
-        raise InvalidRequest("cfg_interval", f"{start} to {end} is not a part of 0 to 1, in rising order")
-    timesteps = _timesteps(request.timesteps)
-    low, high = SHIFT_RANGE
-    return Sampling(
-        steps=len(timesteps) if timesteps else min(max(request.steps, 1), spec.steps_max),
-        shift=min(max(request.shift, low), high) if spec.shift is None else spec.shift,
-        # Guidance is distilled into the turbo weights; the library warns about any other value.
-        guidance_scale=1.0 if spec.family == "turbo" else request.guidance_scale,
-        cfg_interval=(start, end),
-        timesteps=timesteps,
-        stochastic=request.infer_method == "sde",
-    )
-
-
-def _timesteps(given: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    """Drop trailing zeros (the scheduler appends one itself) and check the rest; None = none given."""
-    if not given:
-        return None
-    last = max((place for place, value in enumerate(given) if value != 0.0), default=-1)
-    timesteps = given[: last + 1]
-    inside = all(0.0 < value <= 1.0 for value in timesteps)
-    falling = all(earlier > later for earlier, later in pairwise(timesteps))
-    if not timesteps or not inside or not falling:
-        raise InvalidRequest("timesteps", "must fall strictly from at most 1 to above 0")
-    if len(timesteps) > MAX_TIMESTEPS:
-        raise InvalidRequest("timesteps", f"{len(timesteps)} values, at most {MAX_TIMESTEPS} are possible")
-    return timesteps

@@ -54,7 +54,7 @@ def generate(base: str, **parameters: Any) -> list[tuple[dict[str, Any], bytes]]
     return [(item, download(base, item["file"])) for item in items]
 
 
-@pytest.mark.parametrize("audio_format", ["mp3", "wav", "flac"])
+@pytest.mark.parametrize("audio_format", ["mp3", "wav", "flac", "opus"])
 def test_a_clip_has_the_length_and_form_that_was_asked_for(service: Installation, audio_format: str) -> None:
     ((item, content),) = generate(
         service.url, prompt="upbeat pop", audio_duration=12.5, batch_size=1, audio_format=audio_format
@@ -65,6 +65,9 @@ def test_a_clip_has_the_length_and_form_that_was_asked_for(service: Installation
     assert samples.shape[0] / rate == pytest.approx(12.5, abs=0.05)
     assert np.abs(samples).max() > 0.1
     assert item["file"].endswith(f".{audio_format}")
+    mime = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "opus": "audio/ogg"}[audio_format]
+    head = requests.head(f"{service.url}{item['file']}", timeout=30)
+    assert (head.status_code, head.headers["content-type"]) == (200, mime)
     assert item["metas"]["duration"] == pytest.approx(12.5, abs=0.05)
 
 

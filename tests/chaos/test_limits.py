@@ -40,6 +40,12 @@ async def test_a_task_past_its_time_fails_with_timeout_and_the_next_one_works(se
     ).status == 1
 
 
+async def test_a_task_with_fewer_clips_than_wanted_has_failed(service: Service) -> None:
+    result = await service.finished(await service.submit(prompt="short", audio_duration=10, batch_size=3))
+    assert (result.status, result.error) == (2, "the engine delivered 2 of 3 clips")
+    assert not list((service.folder / "data" / "objects").rglob("*.mp3"))
+
+
 async def test_a_child_that_ignores_a_cancel_is_killed(service: Service, db: Database) -> None:
     task_id = await service.submit(prompt="hang steps=2", audio_duration=10)
     await service.running(task_id)

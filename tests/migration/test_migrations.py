@@ -5,7 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from app.db.migrate import differences, head, migrate
+from app.db.migrate import differences, head, migrate, require_schema
+from app.domain.errors import SchemaMismatchError
 from tests.servers import Servers, execute, with_name
 
 
@@ -43,3 +44,24 @@ async def test_processes_that_start_together_migrate_once(empty_url: str) -> Non
     assert await connection.fetchval("SELECT version_num FROM alembic_version") == head()
     assert await connection.fetchval("SELECT count(*) FROM teams") == 1
     await connection.close()
+
+
+async def test_an_older_schema_is_refused(empty_url: str) -> None:
+    await migrate(empty_url)
+    await migrate(empty_url, target="-1")
+    with pytest.raises(SchemaMismatchError, match="acestep-service migrate"):
+        await require_schema(empty_url)
+
+
+async def test_a_newer_schema_serves_this_program_unless_it_says_otherwise(empty_url: str) -> None:
+    await migrate(empty_url)
+    await execute(empty_url, "UPDATE alembic_version SET version_num = '9999'")
+    await require_schema(empty_url)
+    await execute(empty_url, f"INSERT INTO settings (key, value) VALUES ('schema_serves', '\"{head()}\"')")  # noqa: S608
+    await require_schema(empty_url)
+    await execute(empty_url, "UPDATE settings SET value = '\"9998\"' WHERE key = 'schema_serves'")
+    with pytest.raises(SchemaMismatchError, match="has schema 9999"):
+        await require_schema(empty_url)
+    await migrate(empty_url)  # leaves it alone
+    with pytest.raises(SchemaMismatchError):
+        await require_schema(empty_url)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from workers.listening import keep_listening
+from app.queue.listening import keep_listening
 
 
 @pytest.mark.parametrize("error", [OSError, TimeoutError, ValueError, asyncio.CancelledError])

@@ -40,6 +40,7 @@ PARAMS: dict[str, Any] = {
     "track_classes": ["bass", "drums"],
     "use_tiled_decode": False,
     "audio_format": "flac",
+    "audio_code_string": "",
 }
 
 
@@ -99,6 +100,24 @@ def test_nothing_known_about_the_length_means_a_minute() -> None:
     assert request_of(a_claim(audio_duration=None), Path("/s"), {}).duration == 60.0
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("", [None, None]),
+        ("<|audio_code_1|><|audio_code_63999|>", [(1, 63_999)] * 2),
+        (["<|audio_code_1|>"], [(1,)] * 2),
+        (["<|audio_code_1|>", "<|audio_code_2|>"], [(1,), (2,)]),
+    ],
+)
+def test_every_clip_gets_its_codes(given: Any, expected: list[tuple[int, ...] | None]) -> None:
+    items = request_of(a_claim(audio_code_string=given), Path("/s"), {}).items
+    assert [item.audio_codes for item in items] == expected
+
+
+def test_a_blank_instruction_is_none() -> None:
+    assert request_of(a_claim(instruction=" "), Path("/s"), {}).items[0].instruction is None
+
+
 @pytest.mark.parametrize("lyrics", ["", "[inst]", " [Instrumental] ", "[INSTRUMENTAL]"])
 def test_the_spellings_of_instrumental_are_one(lyrics: str) -> None:
     assert request_of(a_claim(lyrics=lyrics), Path("/s"), {}).items[0].lyrics == "[Instrumental]"
@@ -118,13 +137,15 @@ def test_the_row_keeps_what_the_engine_told() -> None:
         peak=0.5,
         silent=True,
     )
-    audit = {"model": "acestep-v15-base", "revision": "r", "files": {"b": "2", "a": "1"}}
+    batches = [{"texts_cut": [[]]}, {"texts_cut": [["lyrics"]]}]
+    audit = {"revision": "r", "files": {"b": "2", "a": "1"}, "batches": batches}
     result = GenerationResult(clips=(clip,), audit=audit, seconds={"diffusing": 1.0}, effective={"steps": 13})
     stored = stored_result(a_claim(), result)
     assert (
         stored["items"][0] | {"bpm": 97, "keyscale": "F# minor", "seed": 6, "silent": True}
         == stored["items"][0]
     )
+    assert stored["items"][0]["texts_cut"] == ["lyrics"]
     assert stored["dit_model"]["name"] == "acestep-v15-base"
     lines = b"1  a\n2  b\n"
     assert stored["dit_model"]["sha256"] == hashlib.sha256(lines).hexdigest()

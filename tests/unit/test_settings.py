@@ -111,7 +111,10 @@ def test_models_are_named_by_the_last_part_of_their_path(monkeypatch: pytest.Mon
 def test_documents_name_exactly_the_variables_that_are_read(document: str) -> None:
     text = (ROOT / document).read_text()
     named = set(
-        re.findall(r"\b(?:ACESTEP_[A-Z0-9_]+|S3_[A-Z_]+|DATABASE_URL|REDIS_URL|T\w+_CACHE_DIR)\b", text)
+        re.findall(
+            r"\b(?:ACESTEP_[A-Z0-9_]+|S3_[A-Z_]+|DATABASE_URL|REDIS_URL|PROMETHEUS_MULTIPROC_DIR|T\w+_CACHE_DIR)\b",
+            text,
+        )
     )
     read = {str(field.validation_alias) for field in Settings.model_fields.values()}
     assert named - {"FAILPOINT"} == read

@@ -4,7 +4,7 @@ from app.api.operations.build import (
     BODY_ERRORS,
     KEY_ERRORS,
     Described,
-    json_body,
+    fields_body,
     list_parameters,
     operation,
     parameter,
@@ -53,7 +53,7 @@ def _switch(name: str, summary: str) -> Described:
         "Submissions and running tasks go on. Repeating it is fine.",
         answer=ref("PauseView"),
         errors=BODY_ERRORS,
-        body=json_body({}),
+        body=fields_body({}),
     )
 
 
@@ -64,7 +64,7 @@ def _drain() -> Described:
         "Its running tasks end as usual. Repeating it is fine.",
         answer=ref("DrainView"),
         errors=(*BODY_ERRORS, 404),
-        body=json_body({}),
+        body=fields_body({}),
         parameters=[WORKER_ID],
     )
 

@@ -93,13 +93,23 @@ def body(*, json: str, form: str, multipart: str | None = None, required: bool =
     return {"required": required, "content": content}
 
 
-def json_body(fields: Described, *, required: Sequence[str] = ()) -> Described:
+def fields_body(fields: Described, *, required: Sequence[str] = ()) -> Described:
     """Describe a body of own routes: JSON with these fields only; missing where nothing is required."""
     token = {"ai_token": {"type": "string", "description": "The key, instead of the header."}}
     schema: Described = {"type": "object", "properties": fields | token, "additionalProperties": False}
     if required:
         schema["required"] = list(required)
     return {"required": bool(required), "content": {"application/json": {"schema": schema}}}
+
+
+def idempotency_key() -> Described:
+    """Describe the header that makes a repetition harmless."""
+    about = (
+        "1 to 255 printable characters. A repetition with the same key gets the first answer and "
+        "`Idempotent-Replayed: true`; another request with it is a conflict."
+    )
+    schema = {"type": "string", "minLength": 1, "maxLength": 255, "examples": ["order-1"]}
+    return parameter("header", "Idempotency-Key", about, schema)
 
 
 def list_parameters() -> list[Described]:

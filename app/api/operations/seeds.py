@@ -10,6 +10,7 @@ from app.api.operations.build import (
     body,
     get,
     header,
+    idempotency_key,
     operation,
     parameter,
     ref,
@@ -41,7 +42,7 @@ def _release_task() -> Described:
         answer=ref("AcceptedTask"),
         errors=(*BODY_ERRORS, 409, 429),
         body=body(json="ReleaseTask", form="ReleaseTaskForm", multipart="ReleaseTaskFiles"),
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=[idempotency_key()],
     )
 
 
@@ -126,13 +127,6 @@ def _audio_answers(*, is_get: bool) -> Described:
     return whole | part | unchanged
 
 
-IDEMPOTENCY_KEY = parameter(
-    "header",
-    "Idempotency-Key",
-    "1 to 255 printable characters. A repetition with the same key gets the first answer and "
-    "`Idempotent-Replayed: true`; another request with it is a conflict.",
-    {"type": "string", "minLength": 1, "maxLength": 255, "examples": ["order-1"]},
-)
 _AUDIO_TYPES = ("audio/mpeg", "audio/wav", "audio/flac", "audio/ogg")
 _AUDIO_KEY: Described = {"type": "string", "examples": ["audio/0c5e0c5e0c5e0c5e0c5e0c5e0c5e0c5e.mp3"]}
 _RANGE: Described = {"type": "string", "examples": ["bytes=0-1023"]}

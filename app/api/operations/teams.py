@@ -7,7 +7,7 @@ from app.api.operations.build import (
     KEY_ERRORS,
     REQUEST_ID,
     Described,
-    json_body,
+    fields_body,
     list_parameters,
     operation,
     parameter,
@@ -22,7 +22,6 @@ def paths() -> Described:
     """Return the routes of this file."""
     return {
         "/v1/teams": {"get": _teams(), "post": _create_team()},
-        "/v1/teams/me": {"get": _own_team(), "patch": _change_own_team()},
         "/v1/teams/{team_id}": {"get": _team(), "patch": _change_team()},
         "/v1/keys": {"get": _keys(), "post": _create_key()},
         "/v1/keys/{key_id}": {"get": _key(), "patch": _change_key(), "delete": _revoke_key()},
@@ -49,33 +48,17 @@ def _create_team() -> Described:
         "Needs the right `admin`. Its name must be free.",
         answer=ref("TeamView"),
         errors=(*BODY_ERRORS, 409),
-        body=json_body(_TEAM, required=["name"]),
-    )
-
-
-def _own_team() -> Described:
-    about = "Any key. `caller` says what this key may do; without any key the service is `open`."
-    return operation("own_team", "Show the own team", about, answer=ref("OwnTeam"), errors=KEY_ERRORS)
-
-
-def _change_own_team() -> Described:
-    return operation(
-        "change_own_team",
-        "Lower limits of the own team",
-        "Needs `team:manage`. Only an admin can raise a limit, rename or disable.",
-        answer=ref("TeamView"),
-        errors=(*BODY_ERRORS, 409),
-        body=json_body(_TEAM),
+        body=fields_body(_TEAM, required=["name"]),
     )
 
 
 def _team() -> Described:
-    about = "Needs the right `admin`."
     return operation(
         "team",
         "Show a team",
-        about,
-        answer=ref("TeamView"),
+        "Needs the right `admin`. `me` is the team of the key, any key; then `caller` says what this key may "
+        "do, and whether the service is open.",
+        answer={"anyOf": [ref("OwnTeam"), ref("TeamView")]},
         errors=(*KEY_ERRORS, 404),
         parameters=[TEAM_ID],
     )
@@ -85,10 +68,11 @@ def _change_team() -> Described:
     return operation(
         "change_team",
         "Change a team",
-        "Needs the right `admin`. Limits hold for the next submission and the next claim.",
+        "Needs the right `admin`; limits hold for the next submission and the next claim. With `team:manage` "
+        "a team lowers its own limits as `me`.",
         answer=ref("TeamView"),
         errors=(*BODY_ERRORS, 404, 409),
-        body=json_body(_TEAM),
+        body=fields_body(_TEAM),
         parameters=[TEAM_ID],
     )
 
@@ -118,7 +102,7 @@ def _create_key() -> Described:
         "admin may name another team.",
         answer=ref("NewKeyView"),
         errors=(*BODY_ERRORS, 404),
-        body=json_body(fields, required=["name", "scopes"]),
+        body=fields_body(fields, required=["name", "scopes"]),
     )
 
 
@@ -141,7 +125,7 @@ def _change_key() -> Described:
         "Needs `team:manage`, and every right that the key gets anew or keeps for longer.",
         answer=ref("KeyView"),
         errors=(*BODY_ERRORS, 404, 409),
-        body=json_body({"name": _NAME, "scopes": _SCOPES, "expires_at": _EXPIRY}),
+        body=fields_body({"name": _NAME, "scopes": _SCOPES, "expires_at": _EXPIRY}),
         parameters=[KEY_ID],
     )
 
@@ -171,7 +155,7 @@ def _rotate_key() -> Described:
         "Needs `team:manage` and every right of the key. The successor is shown this once.",
         answer=ref("NewKeyView"),
         errors=(*BODY_ERRORS, 404, 409),
-        body=json_body({"overlap_hours": overlap}),
+        body=fields_body({"overlap_hours": overlap}),
         parameters=[KEY_ID],
     )
 
@@ -200,7 +184,9 @@ def _usage() -> Described:
 
 
 _UUID: Described = {"type": "string", "format": "uuid"}
-TEAM_ID = parameter("path", "team_id", "Id of the team.", _UUID, required=True)
+TEAM_ID = parameter(
+    "path", "team_id", "Id of the team, or `me`.", {"type": "string", "examples": ["me"]}, required=True
+)
 KEY_ID = parameter("path", "key_id", "Id of the key.", _UUID, required=True)
 _DAY: Described = {"type": "string", "examples": ["2030-01-31"]}
 _GROUP_BY: Described = {"type": "string", "examples": ["day", "day,team"]}

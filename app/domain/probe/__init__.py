@@ -3,10 +3,13 @@
 The answers are claims of a stranger. Each reader takes a bounded number of bytes, whatever the file says.
 """
 
+import re
+from collections.abc import Collection
+from dataclasses import replace
 from typing import BinaryIO
 
 from app.domain.errors import ValidationError
-from app.domain.probe import flac, mp3, ogg, wav
+from app.domain.probe import aac, flac, mp3, mp4, ogg, wav, webm
 from app.domain.probe.claim import Claim, MalformedHeader, read_at
 
 MOST_CHANNELS = 8
@@ -16,47 +19,82 @@ _HEAD_BYTES = 64
 PADDING_S = 0.25
 _ID3_HEADER_BYTES = 10
 _MOST_TAGS = 4
+_CONTAINERS = (
+    ("wav", re.compile(rb"(RIFF|RF64)....WAVE", re.DOTALL), wav.read),
+    ("flac", re.compile(flac.MARK), flac.read),
+    ("ogg", re.compile(b"OggS"), ogg.read),
+    ("m4a", re.compile(rb"....ftyp", re.DOTALL), mp4.read),
+    ("webm", re.compile(webm.MARK), webm.read),
+)
 
-MIME_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "ogg": "audio/ogg"}
+PLAIN_KINDS = ("wav", "flac", "mp3", "ogg")
+MIME_TYPES = {
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "m4a": "audio/mp4",
+    "aac": "audio/aac",
+    "webm": "audio/webm",
+    "oga": "audio/ogg",
+}
 """By the kind of a claim, which is also the extension under which a file is stored."""
 
 
-def probe(file: BinaryIO, *, max_seconds: float) -> Claim:
+class UnsupportedKind(ValidationError):
+    """The file is audio of a known kind that is not taken."""
+
+
+def probe(file: BinaryIO, *, max_seconds: float, kinds: Collection[str] = PLAIN_KINDS) -> Claim:
     """Read the header of a seekable file and refuse what it admits.
 
     Args:
         max_seconds: longest allowed audio.
+        kinds: what can be decoded.
 
     Raises:
-        ValidationError: an unknown or unsupported type, a broken header, no audio, more than 8 channels, a
-            rate outside 8 to 192 kHz, or more audio than allowed.
+        UnsupportedKind: a kind that cannot be decoded.
+        ValidationError: another type, a broken header, no audio, more than 8 channels, a rate outside 8 to
+            192 kHz, or more audio than allowed.
     """
     try:
         start = _after_tags(file)
-        claim = _read(file, start, read_at(file, start, _HEAD_BYTES))
+        claim = _read(file, start, kinds)
     except MalformedHeader as error:
         raise ValidationError(f"broken audio header: {error}") from None
     _judge(claim, max_seconds)
-    return claim
+    return replace(claim, start=max(claim.start, start))
 
 
-def _read(file: BinaryIO, start: int, head: bytes) -> Claim:
-    if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
-        return wav.read(file, start)
-    if head.startswith(b"fLaC"):
-        return flac.read(file, start)
-    if head.startswith(b"OggS"):
-        return ogg.read(file, start)
-    other = _unsupported(head)
-    # Last, because its mark is the weakest, and junk before the first frame is usual.
-    claim = None if other else mp3.read(file, start)
+def _read(file: BinaryIO, start: int, kinds: Collection[str]) -> Claim:
+    head = read_at(file, start, _HEAD_BYTES)
+    if not head:
+        raise ValidationError(_refusal("a file without content", kinds))
+    for kind, mark, read in _CONTAINERS:
+        if mark.match(head):
+            _check_kind(kind, kinds)
+            claim: Claim | None = read(file, start)
+            break
+    else:  # their marks are weak, and junk before the first frame of an MP3 is usual
+        claim = aac.read(file, start) or mp3.read(file, start)
     if claim is None:
-        raise ValidationError(f"{other or 'this type of file'} is not supported; send wav, flac, mp3 or ogg")
+        raise ValidationError(_refusal("this type of file", kinds))
+    _check_kind(claim.kind, kinds)
     return claim
+
+
+def _check_kind(kind: str, kinds: Collection[str]) -> None:
+    if kind not in kinds:
+        raise UnsupportedKind(_refusal(f"the audio format {kind}", kinds))
+
+
+def _refusal(what: str, kinds: Collection[str]) -> str:
+    *others, last = kinds
+    return f"{what} is not supported; send {', '.join(others)} or {last}"
 
 
 def _judge(claim: Claim, max_seconds: float) -> None:
-    if not 1 <= claim.channels <= MOST_CHANNELS:
+    if claim.channels is not None and not 1 <= claim.channels <= MOST_CHANNELS:
         raise ValidationError(f"audio has {claim.channels} channels; 1 to {MOST_CHANNELS} are allowed")
     if not LOWEST_RATE_HZ <= claim.rate_hz <= HIGHEST_RATE_HZ:
         raise ValidationError(
@@ -80,14 +118,3 @@ def _after_tags(file: BinaryIO) -> int:
             size = size << 7 | byte & 0x7F
         start += _ID3_HEADER_BYTES + size + (_ID3_HEADER_BYTES if head[5] & 0x10 else 0)
     return start
-
-
-def _unsupported(head: bytes) -> str | None:
-    """Name what surely is no supported audio, as far as that helps the client."""
-    if not head:
-        return "a file without content"
-    if head[4:8] == b"ftyp":
-        return "the audio format m4a"
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return "the audio format webm"
-    return "the audio format aac" if head[0] == 0xFF and head[1:2] and head[1] & 0xF6 == 0xF0 else None

@@ -14,16 +14,21 @@ class Claim:
     """What a file says of itself.
 
     Attributes:
-        kind: `wav`, `flac`, `mp3` or `ogg`.
+        kind: one of `MIME_TYPES`.
+        channels: None if only the audio itself tells.
         duration_s: None if the header does not tell.
         at_least_s: what the size of the file alone proves.
+        start: offset of the first byte that a decoder should see; tags and junk lie before it.
+        end: offset behind the last one; None = the end of the file.
     """
 
     kind: str
-    channels: int
+    channels: int | None
     rate_hz: int
     duration_s: float | None
     at_least_s: float = 0.0
+    start: int = 0
+    end: int | None = None
 
 
 def read_at(file: BinaryIO, offset: int, size: int) -> bytes:

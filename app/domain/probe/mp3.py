@@ -39,12 +39,12 @@ def read(file: BinaryIO, start: int) -> Claim | None:
         if first is not None:
             follows = start + at + first.size_bytes
             if first.fits(_parse(read_at(file, follows, _HEADER_BYTES))):
-                return _claim(first, data[at:], size_of(file) - start - at)
+                return _claim(first, data[at:], start + at, size_of(file))
         at = data.find(0xFF, at + 1)
     return None
 
 
-def _claim(first: _Frame, data: bytes, size_bytes: int) -> Claim:
+def _claim(first: _Frame, data: bytes, start: int, end: int) -> Claim:
     frames = _told_frames(data[: first.size_bytes])
     fastest_kbit = max(_KBIT_1 if first.version == _VERSION_1 else _KBIT_2)
     return Claim(
@@ -53,7 +53,8 @@ def _claim(first: _Frame, data: bytes, size_bytes: int) -> Claim:
         rate_hz=first.rate_hz,
         duration_s=None if frames is None else seconds(frames * first.samples, first.rate_hz),
         # Without a count the length is known only after decoding; this much it must be at any bit rate.
-        at_least_s=0.0 if frames is not None else size_bytes * 8 / (fastest_kbit * 1000),
+        at_least_s=0.0 if frames is not None else (end - start) * 8 / (fastest_kbit * 1000),
+        start=start,
     )
 
 

@@ -37,7 +37,7 @@ def _identify(packet: bytes) -> tuple[Claim, int]:
         pre_skip = int.from_bytes(packet[10:12], "little")
         return Claim(kind="ogg", channels=packet[9], rate_hz=_OPUS_RATE_HZ, duration_s=None), pre_skip
     if packet.startswith(b"\x7fFLAC") and packet[9:13] == flac.MARK and len(packet) >= 13 + flac.INFO_BYTES:
-        return flac.read_info(packet[13 : 13 + flac.INFO_BYTES], kind="ogg"), 0
+        return flac.read_info(packet[13 : 13 + flac.INFO_BYTES], kind="oga"), 0
     raise MalformedHeader("no Vorbis, Opus or FLAC in the Ogg file")
 
 

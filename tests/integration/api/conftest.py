@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest_asyncio
@@ -15,15 +16,19 @@ from litestar import Litestar
 from app.db.engine import Database
 from app.db.tasks import Actor
 from app.domain.authority import Authority
+from app.domain.filters import Filters
 from app.domain.keys import ALL_SCOPES, Scope, key_digest
 from app.domain.task import TaskId
 from app.domain.team_keys import NewKey
+from app.domain.webhook import EndpointChange
 from app.main import build
 from app.services.keys import Keys
+from app.services.lists import Lists
 from app.services.teams import Teams
 from app.settings import load
 from app.storage.choose import choose_store
 from tests.builders import MODEL, WORKER, a_clip, a_task, claim
+from tests.webhooks import webhooks_of
 
 PEPPER = "pepper-of-the-tests"
 OPERATOR = Authority.operator("cli:test")
@@ -34,12 +39,16 @@ class Tenant:
     """A team whose key may do all but administer, a finished task with a stored clip, and a waiting one."""
 
     name: str
-    team_id: str
-    key_id: str
     key: str
+    key_id: str
     done: TaskId
     waiting: TaskId
     audio: str
+    sha256: str
+    cursor: str
+    team_id: str
+    webhook: str
+    delivery: str
 
     @property
     def headers(self) -> dict[str, str]:
@@ -102,7 +111,8 @@ async def a_tenant(db: Database, keys: Keys, name: str, folder: Path) -> Tenant:
         caller = await work.keys.caller(key_digest(made.text.encode(), PEPPER.encode()))
     assert caller is not None
     team = caller.team_id
-    await a_task(db, team, prompt=f"secret words of {name}")
+    await a_task(db, team, prompt=f"secret words of {name}", labels={"project": name}, key_id=caller.key_id)
+    webhook = await webhooks_of(db).add(caller, "me", EndpointChange(url=f"https://{name}.example/"))
     (task,) = await claim(db)
     row = a_clip(task)
     clip = folder / "clip.wav"
@@ -120,4 +130,19 @@ async def a_tenant(db: Database, keys: Keys, name: str, folder: Path) -> Tenant:
             gpu_seconds=1,
         )
     waiting = await a_task(db, team, prompt=f"secret words of {name}")
-    return Tenant(name, str(made_team.id), str(made.key.id), made.text, task.id, waiting, row["public_key"])
+    first = await Lists(db, pepper=PEPPER.encode())(team, Filters(), newest_first=True, limit=1, cursor=None)
+    assert first.next_cursor
+    told = await webhooks_of(db).deliveries(caller, "me", UUID(webhook.id), cursor=None, limit=1)
+    return Tenant(
+        name=name,
+        key=made.text,
+        key_id=str(made.key.id),
+        done=task.id,
+        waiting=waiting,
+        audio=row["public_key"],
+        sha256=row["sha256"],
+        cursor=first.next_cursor,
+        team_id=str(made_team.id),
+        webhook=webhook.id,
+        delivery=told.items[0].id,
+    )

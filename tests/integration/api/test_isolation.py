@@ -19,6 +19,7 @@ from litestar.routes import HTTPRoute
 
 from tests.integration.api.conftest import Tenant, World
 
+OWN_HEADERS = ("x-request-id", "content-disposition")  # the latter names a time
 TIMESTAMP = re.compile(rb'"timestamp":\d+')
 
 
@@ -35,23 +36,57 @@ def owned(tenant: Tenant, kind: str) -> list[str]:
     return {
         "task": [str(tenant.done), str(tenant.waiting)],
         "audio": [tenant.audio],
+        "hash": [tenant.sha256],
         "key": [tenant.key_id],
+        "cursor": [tenant.cursor],
+        "word": [tenant.name],
         "team": [tenant.team_id],
         "worker": [str(uuid4())],  # workers belong to nobody
+        "webhook": [tenant.webhook],
+        "delivery": [tenant.delivery],
     }[kind]
 
 
 def invented(kind: str) -> str:
-    return f"audio/{secrets.token_hex(16)}.wav" if kind == "audio" else str(uuid4())
+    return {
+        "audio": f"audio/{secrets.token_hex(16)}.wav",
+        "hash": secrets.token_hex(32),
+        "cursor": secrets.token_urlsafe(32),
+        "word": secrets.token_hex(3),
+    }.get(kind, str(uuid4()))
 
 
-PATH_PARAMETERS = {"task_id": "task", "key_id": "key", "team_id": "team", "worker_id": "worker"}
+FILTERS = {"parent_id": "task", "sha256": "hash", "key_id": "key", "q": "word", "label.project": "word"}
+
+
+def by_filters(**more: str) -> list[Case]:
+    return [
+        Case(kind, lambda value, name=name: {"params": {name: value, **more}})
+        for name, kind in FILTERS.items()
+    ]
+
+
+PATH_PARAMETERS = {
+    "task_id": "task",
+    "team_id": "team",
+    "key_id": "key",
+    "worker_id": "worker",
+    "webhook_id": "webhook",
+    "delivery_id": "delivery",
+}
+# What the other parameters of an address are, while one of them names what is foreign.
+OWN = {"team_id": "me", "webhook_id": str(uuid4()), "delivery_id": str(uuid4())}
 
 CASES = {
     "POST /query_result": [
         Case("task", lambda id_: {"json": {"task_id_list": [id_]}}),
         Case("task", lambda id_: {"json": {"task_id_list": f'["{id_}"]'}}),
     ],
+    "GET /v1/tasks": [
+        *by_filters(),
+        Case("cursor", lambda cursor: {"params": {"cursor": cursor}}),
+    ],
+    "GET /v1/tasks/export": by_filters(),
     "GET /v1/audio": [Case("audio", lambda path: {"params": {"path": path}})],
     "HEAD /v1/audio": [Case("audio", lambda path: {"params": {"path": f"/{path}"}})],
     "POST /release_task": [
@@ -68,10 +103,18 @@ CASES = {
     ],
 }
 
+BODIES = {
+    "POST /v1/teams/{team_id}/webhooks": {"json": {"url": "https://example.org/"}},
+    "PATCH /v1/tasks/{task_id}": {"json": {"labels": {"a": "b"}}},
+}
+"""What a request needs beside the id, to come so far that the id matters."""
+
 NO_IDS = {
+    "GET /v1/tasks/stream",  # test_streams.py looks into it
     "GET /v1/models",
     "GET /v1/model_inventory",
     "GET /v1/stats",
+    "GET /metrics",
     "GET /health",
     "GET /openapi.json",
     "GET /docs",
@@ -80,8 +123,6 @@ NO_IDS = {
     "POST /format_input",
     "GET /v1/teams",
     "POST /v1/teams",
-    "GET /v1/teams/me",
-    "PATCH /v1/teams/me",
     "GET /v1/admin/status",
     "GET /v1/admin/workers",
     "GET /v1/admin/audit",
@@ -102,8 +143,11 @@ def cases(verb: str, path: str) -> list[Case]:
     names = re.findall(r"{(\w+)}", path)
     if f"{verb} {path}" in NO_IDS:
         return []
-    if len(names) == 1 and names[0] in PATH_PARAMETERS:
-        return [Case(PATH_PARAMETERS[names[0]], lambda id_: {"url": path.replace(f"{{{names[0]}}}", id_)})]
+    if names and all(name in PATH_PARAMETERS for name in names):
+        return [
+            Case(PATH_PARAMETERS[name], lambda id_, name=name: {"url": path.format(**{**OWN, name: id_})})
+            for name in names
+        ]
     assert not names, f"no case for the parameters of {path}: name them in PATH_PARAMETERS"
     known = CASES.get(f"{verb} {path}")
     assert known, f"no case for {verb} {path}: add one to CASES, or to NO_IDS if no id reaches it"
@@ -111,14 +155,18 @@ def cases(verb: str, path: str) -> list[Case]:
 
 
 async def ask(world: World, tenant: Tenant, verb: str, path: str, case: Case, id_: str) -> httpx.Response:
-    request: dict[str, Any] = {"url": path, **case.request(id_)}
+    request: dict[str, Any] = {
+        "url": path,
+        **BODIES.get(f"{verb} {path.removeprefix('/api')}", {}),
+        **case.request(id_),
+    }
     return await world.client.request(verb, headers=tenant.headers, **request)
 
 
 def shown(response: httpx.Response, id_: str) -> tuple[Any, ...]:
     """All that a client can see, but for the time and the id that it sent itself."""
     body = TIMESTAMP.sub(b'"timestamp":0', response.content).replace(id_.encode(), b"<id>")
-    headers = {name: value for name, value in response.headers.items() if name != "x-request-id"}
+    headers = {name: value for name, value in response.headers.items() if name not in OWN_HEADERS}
     return response.status_code, headers, body
 
 
@@ -168,6 +216,18 @@ async def test_the_owner_does_get_its_own(world: World) -> None:
         "state": "cancelled",
         "cancel_requested": True,
     }
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/tasks/export"])
+async def test_the_owner_finds_its_own_by_every_filter(world: World, path: str) -> None:
+    for case in by_filters():
+        for value in owned(world.b, case.kind)[:1]:
+            response = await ask(world, world.b, "GET", path, case, value)
+            found = str(world.b.done) in response.text
+            assert found == ("parent_id" not in case.request(value)["params"]), case.request(value)
+    cursor = {"params": {"cursor": world.b.cursor}, "headers": world.b.headers}
+    rest = (await world.client.get("/v1/tasks", **cursor)).json()["data"]
+    assert [item["id"] for item in rest["items"]] == [str(world.b.done)]
 
 
 async def test_asking_for_foreign_tasks_changes_none(world: World) -> None:

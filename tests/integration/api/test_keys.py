@@ -18,6 +18,7 @@ from tests.integration.api.test_isolation import routes
 TASK = uuid4()
 OPEN_ROUTES = {"/health", "/docs", "/openapi.json", "/web/{name}"}
 WITH_BODY = ("POST", "PATCH")
+ENDLESS = {"/v1/tasks/stream"}
 
 WRONG: dict[str, Callable[[str], str]] = {
     "unknown": lambda key: make_key(),
@@ -99,8 +100,9 @@ async def test_the_key_in_the_body_decides_alone(world: World) -> None:
 
 
 async def test_a_good_key_opens_every_route(world: World) -> None:
-    for verb, url, _ in closed_routes(world):
-        assert (await ask(world, verb, url, header=world.admin.text)).status_code not in (401, 403), url
+    for verb, url, path in closed_routes(world):
+        if path not in ENDLESS:
+            assert (await ask(world, verb, url, header=world.admin.text)).status_code not in (401, 403), url
 
 
 async def test_a_revoked_and_an_expired_key_are_401(world: World, database_url: str) -> None:
@@ -125,6 +127,16 @@ async def test_every_scope_is_asked_for(world: World) -> None:
         ("GET", "/v1/tasks/{task_id}"): "tasks:read",
         ("POST", "/v1/tasks/{task_id}/cancel"): "tasks:cancel",
         ("GET", "/v1/usage"): "usage:read",
+        ("GET", "/v1/tasks/{task_id}/stream"): "tasks:read",
+        ("GET", "/v1/tasks/stream"): "tasks:read",
+        ("GET", "/metrics"): "admin",
+        ("GET", "/v1/teams/me/webhooks"): "team:manage",
+        ("POST", "/v1/teams/me/webhooks"): "team:manage",
+        ("PATCH", f"/v1/teams/me/webhooks/{TASK}"): "team:manage",
+        ("DELETE", f"/v1/teams/me/webhooks/{TASK}"): "team:manage",
+        ("GET", f"/v1/teams/me/webhooks/{TASK}/deliveries"): "team:manage",
+        ("POST", f"/v1/teams/me/webhooks/deliveries/{TASK}/redeliver"): "team:manage",
+        ("POST", "/v1/teams/me/webhook-secret"): "team:manage",
     }
     for (verb, path), scope in needs.items():
         scopes = sorted(str(each) for each in ALL_SCOPES - {scope, "admin"})
@@ -146,7 +158,9 @@ async def test_no_key_is_written_down_anywhere(
         {"ai_token": key, "labels": key},
     ]
     bodies = [await world.client.post("/release_task", json=body) for body in requests]
-    for verb, url, _ in closed_routes(world):
+    for verb, url, path in closed_routes(world):
+        if path in ENDLESS:
+            continue
         bodies.append(await ask(world, verb, url, header=key, params={"ai_token": key}))
         bodies.append(await ask(world, verb, f"{url}/{key}", header=key))
     bodies.append(await world.client.post("/release_task", content=b'{"ai_token": "' + key.encode()))

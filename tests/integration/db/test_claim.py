@@ -1,6 +1,7 @@
 """A claim takes one task, the right one, and never the same one twice."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import uuid4
 
 import asyncpg
@@ -79,6 +80,64 @@ async def test_thirty_claimers_never_share_a_task(db: Database, team: TeamId) ->
         claimed += [task.id for task in rest]
     assert len(claimed) == len(set(claimed))
     assert set(claimed) == tasks
+
+
+OTHER = "acestep-v15-base"
+
+
+@pytest.fixture
+def lifecycle(db: Database) -> Lifecycle:
+    return Lifecycle(db, ListeningDoorbell(), worker_id=uuid4(), lease_s=30, max_crashes=3)
+
+
+async def make_older(database_url: str, model: str, seconds: float) -> None:
+    """Let the waiting tasks of a model have waited for so long already."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        "UPDATE tasks SET run_after = now() - make_interval(secs => $2) WHERE model = $1", model, seconds
+    )
+    await connection.close()
+
+
+async def claimed_models(lifecycle: Lifecycle, tasks: int, loaded: Sequence[str]) -> list[str]:
+    claims = [await lifecycle.claim([MODEL, OTHER], loaded=loaded) for _ in range(tasks)]
+    return [task.model for task in claims if task is not None]
+
+
+async def test_tasks_of_the_loaded_model_come_first(db: Database, team: TeamId, lifecycle: Lifecycle) -> None:
+    for model in (OTHER, MODEL, OTHER, MODEL):
+        await a_task(db, team, model=model)
+    assert await claimed_models(lifecycle, 5, [MODEL]) == [MODEL, MODEL, OTHER, OTHER]
+
+
+async def test_a_worker_with_nothing_or_all_loaded_takes_the_oldest(
+    db: Database, team: TeamId, lifecycle: Lifecycle
+) -> None:
+    for model in (OTHER, MODEL, OTHER, MODEL):
+        await a_task(db, team, model=model)
+    assert await claimed_models(lifecycle, 2, []) == [OTHER, MODEL]
+    assert await claimed_models(lifecycle, 2, [MODEL, OTHER]) == [OTHER, MODEL]
+
+
+@pytest.mark.parametrize(("waited_s", "first"), [(19.0, MODEL), (21.0, OTHER)])
+async def test_a_task_of_another_model_waits_twenty_seconds_at_most(
+    db: Database, team: TeamId, lifecycle: Lifecycle, database_url: str, waited_s: float, first: str
+) -> None:
+    for model in (OTHER, MODEL):
+        await a_task(db, team, model=model)
+    await make_older(database_url, OTHER, waited_s)
+    assert (await claimed_models(lifecycle, 1, [MODEL])) == [first]
+
+
+async def test_a_task_that_may_not_start_does_not_hurry_anybody(
+    db: Database, team: TeamId, lifecycle: Lifecycle, database_url: str
+) -> None:
+    limited = await a_team(database_url, "limited", max_running=0)
+    await a_task(db, limited, model=OTHER)
+    await make_older(database_url, OTHER, 3600)
+    await a_task(db, team, model=OTHER)
+    await a_task(db, team, model=MODEL)
+    assert await claimed_models(lifecycle, 1, [MODEL]) == [MODEL]
 
 
 @pytest.mark.parametrize("analysed_while", ["empty", "one finished", "full", "never"])

@@ -1,8 +1,6 @@
 """The pipeline on the tiny checkpoints: T1, T2, T3, T5, T8, T10, T11 of the tests of the diffusion engine."""
 
-import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +10,15 @@ import torch
 from diffusers import AceStepPipeline
 
 from inference.audio.wave import level
-from inference.diffusion.pipeline import Denoised, MusicPipeline
-from inference.diffusion.plan import Sampling
+from inference.diffusion.pipeline import MusicPipeline
+from inference.diffusion.sampling import Sampling
 from inference.errors import ModelLoadError, NumericalError
 from inference.request import SAMPLES_PER_FRAME, ItemSpec
+from tests.pipelines import GUIDED, UNGUIDED, denoise, difference_db, watched
 
 pytestmark = pytest.mark.inference
 
 CPU = torch.device("cpu")
-TURBO = Sampling(steps=8, shift=3.0)
-GUIDED = Sampling(steps=4, shift=3.0, guidance_scale=7.0)
 # The example of the API reference.
 TIMESTEPS = (0.97, 0.76, 0.615, 0.5, 0.395, 0.28, 0.18, 0.085)
 ITEMS = (
@@ -36,33 +33,6 @@ ITEMS = (
     ),
     ItemSpec(prompt="", lyrics="", seed=2**32 - 1),
 )
-
-
-@pytest.fixture(scope="module")
-def turbo(models_dir: Path) -> MusicPipeline:
-    return MusicPipeline.load(models_dir / "acestep-tiny-random", device=CPU, dtype=torch.float32)
-
-
-@pytest.fixture(scope="module")
-def base(models_dir: Path) -> MusicPipeline:
-    return MusicPipeline.load(models_dir / "tiny-base", device=CPU, dtype=torch.float32)
-
-
-def denoise(
-    pipeline: MusicPipeline, items: Sequence[ItemSpec], sampling: Sampling = TURBO, duration_s: float = 1.0
-) -> Denoised:
-    return pipeline.denoise(
-        items,
-        duration_s=duration_s,
-        sampling=sampling,
-        on_progress=lambda stage, done, total: None,
-        should_cancel=lambda: False,
-    )
-
-
-def difference_db(a: torch.Tensor, b: torch.Tensor) -> float:
-    ratio = float((a - b).pow(2).mean().sqrt() / b.pow(2).mean().sqrt())
-    return 20.0 * math.log10(max(ratio, 1e-30))
 
 
 # 0.28 s is a length whose product with 25 floating point (and the library) rounds up once too often.
@@ -84,12 +54,8 @@ def test_t2_same_seed_same_bytes_other_seed_other_samples(turbo: MusicPipeline) 
 
 
 @pytest.mark.parametrize("stochastic", [False, True], ids=["ode", "sde"])
-@pytest.mark.parametrize("model", ["turbo", "base"])
-def test_t3_an_item_in_a_mixed_batch_equals_the_item_alone(
-    model: str, stochastic: bool, request: pytest.FixtureRequest
-) -> None:
-    pipeline: MusicPipeline = request.getfixturevalue(model)
-    sampling = replace(TURBO if model == "turbo" else GUIDED, stochastic=stochastic)
+def test_t3_an_item_in_a_mixed_batch_equals_the_item_alone(pipeline: MusicPipeline, stochastic: bool) -> None:
+    sampling = replace(UNGUIDED if pipeline.is_turbo else GUIDED, stochastic=stochastic)
     together = denoise(pipeline, ITEMS, sampling)
     assert len(set(together.token_counts)) == len(ITEMS)
     samples = pipeline.decode(together.latents)
@@ -127,36 +93,44 @@ def test_every_text_field_of_an_item_reaches_the_model(turbo: MusicPipeline, cha
     assert difference_db(changed[1], plain[1]) <= -100.0
 
 
+def test_texts_are_cut_where_the_library_cuts_them_and_the_length_before_is_told(
+    turbo: MusicPipeline,
+) -> None:
+    long = replace(ITEMS[0], prompt="a " * 300, lyrics="b " * 2100)
+    longer = replace(long, prompt=long.prompt + "c", lyrics=long.lyrics + "d")
+    cut, also_cut = denoise(turbo, [long]), denoise(turbo, [longer])
+    assert torch.equal(cut.latents, also_cut.latents)
+    ((prompt, lyrics),), (longer_counts,) = cut.token_counts, also_cut.token_counts
+    assert (prompt > 256, lyrics > 2048) == (True, True)
+    assert longer_counts > (prompt, lyrics)
+    assert cut.condition_tokens[0][0] < 256 + 2048 + 10
+
+
 def test_t5_sde_repeats_differs_from_ode_and_leaves_no_trace(turbo: MusicPipeline) -> None:
     before = denoise(turbo, ITEMS).latents
-    sde = denoise(turbo, ITEMS, replace(TURBO, stochastic=True)).latents
-    assert torch.equal(sde, denoise(turbo, ITEMS, replace(TURBO, stochastic=True)).latents)
+    sde = denoise(turbo, ITEMS, replace(UNGUIDED, stochastic=True)).latents
+    assert torch.equal(sde, denoise(turbo, ITEMS, replace(UNGUIDED, stochastic=True)).latents)
     assert difference_db(sde, before) > -40.0
     assert torch.equal(denoise(turbo, ITEMS).latents, before)
 
 
 def test_t8_the_documented_timesteps_make_eight_calls(turbo: MusicPipeline) -> None:
-    times: list[float] = []
-    hook = turbo.transformer.register_forward_pre_hook(
-        lambda module, args, kwargs: times.append(float(kwargs["timestep"][0])), with_kwargs=True
-    )
-    try:
+    with watched(turbo) as steps:
         denoise(turbo, ITEMS[:1], Sampling(steps=50, shift=1.0, timesteps=TIMESTEPS))
-    finally:
-        hook.remove()
-    assert times == pytest.approx(TIMESTEPS)
+    assert [step.time for step in steps] == pytest.approx(TIMESTEPS)
 
 
 def test_t10_tiled_decoding_equals_full_decoding(turbo: MusicPipeline) -> None:
-    latents = torch.randn(1, 540, 8, generator=torch.Generator().manual_seed(3))
-    assert turbo.vae.use_tiling
-    tiled = turbo.decode(latents)
-    turbo.vae.disable_tiling()
+    latents = torch.randn(2, 540, 8, generator=torch.Generator().manual_seed(3))
+    lengths: list[int] = []
+    hook = turbo.vae.decoder.register_forward_pre_hook(lambda module, args: lengths.append(args[0].shape[-1]))
     try:
-        full = turbo.decode(latents)
+        tiled, full = turbo.decode(latents), turbo.decode(latents[:1], tiled=False)
     finally:
-        turbo.vae.enable_tiling()
-    assert float((tiled - full).abs().max()) <= 1e-5
+        hook.remove()
+    assert lengths == [448, 220, 448, 220, 540]
+    assert float((tiled[0] - full[0]).abs().max()) <= 1e-5
+    assert turbo.vae.use_tiling
 
 
 def test_t11_own_output_equals_that_of_the_library(turbo: MusicPipeline, models_dir: Path) -> None:
@@ -200,7 +174,9 @@ def test_t11_a_silent_model_is_flagged(models_dir: Path) -> None:
 def test_broken_files_are_an_error_without_a_path(models_dir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "some-model"
     folder.mkdir()
-    (folder / "model_index.json").write_bytes((models_dir / "tiny-base" / "model_index.json").read_bytes())
+    (folder / "model_index.json").write_bytes(
+        (models_dir / "acestep-tiny-random-base" / "model_index.json").read_bytes()
+    )
     with pytest.raises(ModelLoadError, match="some-model") as broken:
         MusicPipeline.load(folder, device=CPU, dtype=torch.float32)
     assert str(tmp_path) not in str(broken.value)

@@ -1,6 +1,5 @@
 """Source and reference on the tiny checkpoints: T2, T4, T13 and T15 of the tests of the diffusion engine."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from inference.audio.wave import Computed
 from inference.diffusion.conditioning import Conditioning
 from inference.diffusion.pipeline import MusicPipeline
-from inference.diffusion.plan import Sampling
-from inference.engine import Engine, make_engine
+from inference.engine import Engine
 from inference.errors import AudioUnreadable, Cancelled, InvalidRequest
-from inference.request import EngineOptions, GenerationRequest, InputAudio, ItemSpec
+from inference.request import GenerationRequest, InputAudio, ItemSpec
 from tests.audio import a_clip_of, a_tone, an_input, write_audio
+from tests.pipelines import UNGUIDED, compute, denoise, difference_db, seen_by_the_transformer
 
 pytestmark = pytest.mark.inference
 
@@ -28,22 +26,7 @@ ITEMS = (
 SOURCE = a_tone(1.31)  # 32.75 latent frames: the last one is filled up
 REFERENCE = a_tone(0.7)
 COVER = Conditioning(task_type="cover", source=a_clip_of(SOURCE))
-REPAINT = Conditioning(task_type="repaint", source=a_clip_of(SOURCE), window=(0.4, 0.9))
-SAMPLING = {"turbo": Sampling(steps=8, shift=3.0), "base": Sampling(steps=3, shift=3.0, guidance_scale=7.0)}
-
-
-@pytest.fixture(scope="module")
-def pipelines(models_dir: Path) -> dict[str, MusicPipeline]:
-    folders = {"turbo": models_dir / MODEL, "base": models_dir / "tiny-base"}
-    cpu = torch.device("cpu")
-    return {
-        name: MusicPipeline.load(folder, device=cpu, dtype=torch.float32) for name, folder in folders.items()
-    }
-
-
-@pytest.fixture(scope="module")
-def engine(models_dir: Path) -> Engine:
-    return make_engine("", EngineOptions(models=(MODEL,), models_dir=str(models_dir), device="cpu"))
+REPAINT = Conditioning(task_type="repaint", source=a_clip_of(SOURCE), window=(0.4, 0.9), keep_source=True)
 
 
 @pytest.fixture
@@ -58,77 +41,83 @@ def cover(tmp_path: Path) -> GenerationRequest:
     )
 
 
-def compute(engine: Engine, request: GenerationRequest) -> Computed:
-    return engine.compute(request, lambda stage, done, total: None, lambda: False)
-
-
-def denoise(pipeline: MusicPipeline, items: Sequence[ItemSpec], conditioning: Conditioning) -> torch.Tensor:
-    return pipeline.denoise(
-        items,
-        duration_s=1.31,
-        sampling=SAMPLING["turbo" if pipeline.is_turbo else "base"],
-        conditioning=conditioning,
-        on_progress=lambda stage, done, total: None,
-        should_cancel=lambda: False,
-    ).latents
-
-
-def difference_db(a: torch.Tensor, b: torch.Tensor) -> float:
-    ratio = float((a - b).pow(2).mean().sqrt() / b.pow(2).mean().sqrt())
-    return 20.0 * math.log10(max(ratio, 1e-30))
+def latents(pipeline: MusicPipeline, items: Sequence[ItemSpec], conditioning: Conditioning) -> torch.Tensor:
+    return denoise(pipeline, items, conditioning=conditioning, duration_s=1.31).latents
 
 
 @pytest.mark.parametrize(
     "conditioning",
-    [
-        COVER,
-        REPAINT,
-        replace(COVER, reference=a_clip_of(REFERENCE)),
-        replace(COVER, cover_strength=0.5),
-        Conditioning(reference=a_clip_of(REFERENCE)),
-    ],
-    ids=["cover", "repaint", "cover with reference", "half a cover", "reference alone"],
+    [COVER, REPAINT, replace(COVER, cover_strength=0.5)],
+    ids=["cover", "repaint", "half a cover"],
 )
-@pytest.mark.parametrize("model", ["turbo", "base"])
 def test_t2_t4_a_run_repeats_and_an_item_equals_the_item_alone(
-    pipelines: dict[str, MusicPipeline], model: str, conditioning: Conditioning
+    pipeline: MusicPipeline, conditioning: Conditioning
 ) -> None:
-    pipeline = pipelines[model]
-    together = denoise(pipeline, ITEMS, conditioning)
+    together = latents(pipeline, ITEMS, conditioning)
     torch.manual_seed(99)  # whatever others drew must not matter
-    assert torch.equal(together, denoise(pipeline, ITEMS, conditioning))
+    assert torch.equal(together, latents(pipeline, ITEMS, conditioning))
     for index, item in enumerate(ITEMS):
-        assert difference_db(together[index], denoise(pipeline, [item], conditioning)[0]) <= -100.0
+        assert difference_db(together[index], latents(pipeline, [item], conditioning)[0]) <= -100.0
     assert difference_db(together[0], together[1]) > -40.0
 
 
-def test_the_global_generator_is_left_as_it_was(pipelines: dict[str, MusicPipeline]) -> None:
+@pytest.mark.parametrize(
+    ("pipeline", "conditioning"),
+    [("turbo", Conditioning()), ("base", COVER)],
+    indirect=["pipeline"],
+    ids=["text2music", "guided cover"],
+)
+def test_t2_t4_with_a_reference(pipeline: MusicPipeline, conditioning: Conditioning) -> None:
+    conditioning = replace(conditioning, reference=a_clip_of(REFERENCE))
+    together = latents(pipeline, ITEMS, conditioning)
+    torch.manual_seed(99)
+    assert torch.equal(together, latents(pipeline, ITEMS, conditioning))
+    assert difference_db(together[1], latents(pipeline, ITEMS[1:], conditioning)[0]) <= -100.0
+
+
+def test_the_global_generator_is_left_as_it_was(turbo: MusicPipeline) -> None:
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    denoise(pipelines["turbo"], ITEMS[:1], replace(COVER, reference=a_clip_of(REFERENCE)))
+    latents(turbo, ITEMS[:1], replace(COVER, reference=a_clip_of(REFERENCE)))
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_source_reference_window_and_strength_reach_the_model(pipelines: dict[str, MusicPipeline]) -> None:
-    turbo, plain = pipelines["turbo"], denoise(pipelines["turbo"], ITEMS, COVER)
+def test_source_reference_window_and_strength_reach_the_model(turbo: MusicPipeline) -> None:
+    plain = latents(turbo, ITEMS, COVER)
     for change in (
         {"source": a_clip_of(SOURCE[:, ::-1].copy())},
         {"reference": a_clip_of(REFERENCE)},
         {"cover_strength": 0.3},
         {"task_type": "repaint", "window": (0.4, 0.9)},
     ):
-        assert difference_db(denoise(turbo, ITEMS, replace(COVER, **change)), plain) > -100.0, change
-    other_window = denoise(turbo, ITEMS, replace(REPAINT, window=(0.0, 0.3)))
-    assert difference_db(other_window, denoise(turbo, ITEMS, REPAINT)) > -100.0
+        assert difference_db(latents(turbo, ITEMS, replace(COVER, **change)), plain) > -100.0, change
+    other_window = latents(turbo, ITEMS, replace(REPAINT, window=(0.0, 0.3)))
+    assert difference_db(other_window, latents(turbo, ITEMS, REPAINT)) > -100.0
 
 
-def test_after_a_source_text2music_is_what_it_was(pipelines: dict[str, MusicPipeline]) -> None:
-    turbo = pipelines["turbo"]
-    before, tokens = denoise(turbo, ITEMS[:1], Conditioning()), turbo._cross_mask.tokens
-    denoise(turbo, ITEMS, replace(COVER, cover_strength=0.5))
-    assert turbo._cross_mask.tokens > tokens
-    assert torch.equal(denoise(turbo, ITEMS[:1], Conditioning()), before)
-    assert turbo._cross_mask.tokens == tokens
+@pytest.mark.parametrize("task_type", ["repaint", "lego"])
+@pytest.mark.parametrize(
+    ("window", "frames"), [((0.41, 0.9), range(10, 23)), ((1.16, 1.31), range(29, 33)), (None, range(33))]
+)
+def test_the_model_makes_every_frame_that_the_window_touches(
+    base: MusicPipeline, task_type: str, window: tuple[float, float] | None, frames: range
+) -> None:
+    with seen_by_the_transformer(base) as seen:
+        denoise(base, ITEMS[:1], UNGUIDED, replace(REPAINT, task_type=task_type, window=window))
+    made = seen[0]["context_latents"][0, :, 8]
+    assert made.tolist() == [1.0 if frame in frames else 0.0 for frame in range(33)]
+    # A repaint does not hear what it replaces, a new track does.
+    silence = base.condition_encoder.silence_latent[0, 0]
+    heard = seen[0]["context_latents"][0, frames[0], :8]
+    assert torch.equal(heard, silence) == (task_type == "repaint")
+
+
+def test_after_a_source_text2music_is_what_it_was(turbo: MusicPipeline) -> None:
+    before = denoise(turbo, ITEMS[:1])
+    latents(turbo, ITEMS, replace(COVER, cover_strength=0.5))
+    after = denoise(turbo, ITEMS[:1])
+    assert torch.equal(after.latents, before.latents)
+    assert after.condition_tokens == before.condition_tokens
 
 
 def test_a_cover_has_the_length_of_its_source(engine: Engine, cover: GenerationRequest) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference import tiny
-from inference.diffusion.audit import hash_files
+from inference.models.record import hash_files
 from inference.models.registry import COMPLETE_MARKER
 
 pytestmark = pytest.mark.inference

@@ -27,6 +27,9 @@ class Bell:
     def nudge(self, worker_id: UUID) -> None:
         self.nudged.append(worker_id)
 
+    def changed(self) -> None:
+        """Nobody follows here."""
+
 
 @pytest.fixture
 def bell() -> Bell:

@@ -68,6 +68,10 @@ RESULT = {
     "audit": {
         "service": "0.1.0",
         "device": "cpu (x86_64)",
+        "dtype": "float32",
+        "attention_backend": "native",
+        "offload": "none",
+        "compiled": "no",
         "versions": {
             "python": "3.11",
             "torch": "2.13",
@@ -225,6 +229,10 @@ async def test_a_finished_task_names_its_clips_models_and_versions(db: Database,
         "vllm": None,
         "cuda": None,
         "device": "cpu (x86_64)",
+        "dtype": "float32",
+        "attention_backend": "native",
+        "offload": "none",
+        "compiled": "no",
     }
     assert record["run_seconds"] >= 0
     assert record["queue_position"] is None

@@ -9,8 +9,9 @@ import pytest
 from app.db.engine import Database
 from app.db.tasks import Actor
 from app.domain.errors import ForbiddenError, QuotaExceededError, ServiceError, ValidationError
+from app.domain.offers import ModelOffer, Offers
 from app.domain.task import Accepted, Caller, TeamId
-from app.services.limits import CACHE_S, Limits
+from app.services.limits import CACHE_S, TeamOffers
 from app.services.submit import Submit
 from tests.builders import WORKER, a_clip, a_team, claim, uploads_below
 from tests.fakes import ListeningDoorbell
@@ -127,11 +128,17 @@ async def test_what_is_refused_leaves_no_row(submit: Submit, db: Database, datab
         assert set((await work.stats.recount()).values()) == {0}
 
 
-async def test_limits_for_judging_early_are_at_most_a_second_old(
+async def test_what_is_offered_follows_the_team_within_a_second(
     db: Database, team: TeamId, database_url: str
 ) -> None:
-    limits = Limits(db)
-    assert (await limits(team)).max_priority == 0
-    await execute(database_url, "UPDATE teams SET max_priority = 3")
+    async def all_offers() -> Offers:
+        models = [ModelOffer(name=name, category="turbo") for name in ("a", "b")]
+        return Offers(models=models, default_model="a")
+
+    offers = TeamOffers(db, all_offers)
+    assert await offers(team) == await all_offers()
+    await execute(database_url, "UPDATE teams SET max_priority = 3, allowed_models = '{b}'")
     await asyncio.sleep(CACHE_S + 0.05)
-    assert (await limits(team)).max_priority == 3
+    narrowed = await offers(team)
+    assert ([model.name for model in narrowed.models], narrowed.default_model) == (["b"], "b")
+    assert narrowed.max_priority == 3

@@ -9,9 +9,11 @@ import pytest
 from app.db.engine import Database
 from app.domain.errors import QueueFullError
 from app.domain.task import Accepted, Caller, Submission, TeamId
+from app.services import StatsView
+from app.services.stats import Stats
 from app.services.submit import Submit
 from app.services.uploads import Uploads
-from tests.builders import MODEL, uploads_below
+from tests.builders import MODEL, claim, uploads_below
 from tests.fakes import ListeningDoorbell
 
 
@@ -68,14 +70,35 @@ async def test_fifty_at_once_fill_twenty_places_exactly(
 
 
 async def test_position_and_claim_order_agree(db: Database, team: TeamId, uploads: Uploads) -> None:
-    from tests.builders import claim
-
     submit = Submit(db, ListeningDoorbell(), uploads, queue_limit=None, ageing_s=600)
     answers = await asyncio.gather(
         *(submit(caller(team), a_submission(), request_id="r", client=None) for _ in range(12))
     )
     by_position = [a.task_id for a in sorted(answers, key=lambda answer: answer.queue_position)]
     assert [(await claim(db))[0].id for _ in range(12)] == by_position
+
+
+async def test_places_count_waiting_tasks_and_a_refusal_changes_no_total(
+    db: Database, team: TeamId, uploads: Uploads
+) -> None:
+    submit = Submit(db, ListeningDoorbell(), uploads, queue_limit=3, ageing_s=600)
+
+    async def place() -> int:
+        accepted = await submit(caller(team), a_submission(), request_id="r", client=None)
+        return accepted.queue_position
+
+    async def totals() -> StatsView:
+        stats = Stats(db, queue_limit=3, window=50, initial_average_s=5, lease_s=30)
+        return await stats(None)
+
+    first = await place()
+    await claim(db)
+    assert [first, await place(), await place(), await place()] == [1, 1, 2, 3]
+    before = await totals()
+    assert (before.running, before.queued, before.queue_size, before.queue_maxsize) == (1, 3, 3, 3)
+    with pytest.raises(QueueFullError, match="queue is full: 3 of 3 tasks waiting"):
+        await place()
+    assert await totals() == before
 
 
 async def test_seeds_are_drawn_once_and_stored(db: Database, team: TeamId, uploads: Uploads) -> None:

@@ -1,8 +1,10 @@
 """Inputs of tasks: rows and objects together or not at all, and paths that tell nothing."""
 
+import asyncio
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ import pytest
 
 from app.db.engine import Database
 from app.db.tasks import Actor
+from app.db.unit_of_work import UnitOfWork
 from app.domain.errors import (
+    DatabaseUnavailableError,
     QueueFullError,
     ServiceError,
     StorageUnavailableError,
@@ -25,7 +29,7 @@ from app.services.submit import Submit
 from app.services.uploads import Uploads
 from app.storage.folder import FolderStore
 from tests.audio_files import a_flac, a_wav, an_mp3
-from tests.builders import a_clip, a_running_task, a_team, claim, uploads_below
+from tests.builders import a_clip, a_running_task, a_team, claim, plain_kinds, uploads_below
 from tests.fakes import ListeningDoorbell
 from tests.integration.services.test_submit import a_submission, caller
 
@@ -129,6 +133,47 @@ async def test_a_statement_that_fails_leaves_no_object(
     with pytest.raises(Exception, match="null value in column"):
         await submit(db, uploads, team, {Role.SOURCE: received(folder, a_wav())}, model=None)
     assert await stored(folder) == []
+
+
+class FailingDatabase(Database):
+    """Its transactions fail while it is told so: before they begin, or after their commit."""
+
+    fails: str | None = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[UnitOfWork]:
+        if self.fails == "before":
+            raise DatabaseUnavailableError
+        async with super().transaction() as work:
+            yield work
+        if self.fails == "after":
+            raise DatabaseUnavailableError
+
+
+@pytest.mark.parametrize(("fails", "kept"), [("before", 0), ("after", 1)])
+async def test_after_an_outage_inputs_stay_only_if_their_task_was_stored(
+    team: TeamId,
+    folder: Path,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    fails: str,
+    kept: int,
+) -> None:
+    monkeypatch.setattr("app.services.submit.RETRY_LIMIT_S", 0.0)
+    database = FailingDatabase(database_url)
+    uploads = uploads_below(folder, database)
+    database.fails = fails
+    with pytest.raises(DatabaseUnavailableError):
+        await submit(database, uploads, team, {Role.SOURCE: received(folder, a_wav())})
+    assert len(await stored(folder)) == 1
+    database.fails = None
+    for _ in range(100):
+        if not uploads._settling:
+            break
+        await asyncio.sleep(0.05)
+    assert len(await stored(folder)) == kept
+    assert len(await rows(database_url, "SELECT id FROM objects")) == kept
+    await database.close()
 
 
 async def test_one_bad_file_keeps_the_other_out_of_the_store(
@@ -280,6 +325,7 @@ async def test_without_allowed_folders_no_path_is_touched(
         FolderStore(folder / "objects"),
         spool_dir=folder / "spool",
         input_dirs=[],
+        kinds=plain_kinds,
         max_bytes=1000,
         max_seconds=600,
     )

@@ -39,7 +39,7 @@ class Measured:
 def decode(tmp_path: Path) -> Callable[..., Measured]:
     """Decode a file in a process as workers start it, into `tmp_path / "target"`."""
 
-    def run(source: Path, *, max_seconds: float = 600.0) -> Measured:
+    def run(source: Path, *, kind: str = "wav", start: int = 0, max_seconds: float = 600.0) -> Measured:
         ended = subprocess.run(
             [
                 sys.executable,
@@ -47,6 +47,8 @@ def decode(tmp_path: Path) -> Callable[..., Measured]:
                 _MEASURED,
                 str(source),
                 str(tmp_path / "target"),
+                f"--kind={kind}",
+                f"--start={start}",
                 f"--max-seconds={max_seconds}",
             ],
             capture_output=True,

@@ -14,6 +14,7 @@ import soundfile
 
 from app.domain.errors import StorageUnavailableError
 from app.storage.folder import FolderStore
+from inference.audio.kinds import decodable_kinds
 from tests.audio import a_tone, write_audio
 from tests.builders import a_stored_input
 from workers.failure import TaskFailed
@@ -94,14 +95,16 @@ async def test_an_input_that_cannot_be_used_fails_the_task_with_a_reason(
     damaged = await a_stored_input(store, write_audio(tmp_path / "damaged", a_tone(1.1)), role="reference")
     object_of(tmp_path, damaged).write_bytes(bytes(damaged["bytes"]))
     told = []
+    *others, last = decodable_kinds()
+    known = f"{', '.join(others)} or {last}"
     for entry in (letter, long, gone, damaged):
         with pytest.raises(TaskFailed) as failed:
             await Inputs(store, max_seconds=2).prepare([entry], scratch)
         assert (failed.value.code, failed.value.retryable) == ("input_unavailable", False)
         told.append(failed.value.message)
     assert told == [
-        "the source audio is not a WAV, FLAC, MP3 or OGG file",
-        "the source audio is longer than 2 seconds",
+        f"the source audio cannot be used: this type of file is not supported; send {known}",
+        "the source audio cannot be used: audio is longer than 2 seconds",
         "the source audio is no longer stored",
         "the reference audio is damaged in the store",
     ]

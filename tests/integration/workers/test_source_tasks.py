@@ -18,6 +18,7 @@ from app.db.tasks import Actor
 from app.domain.task import TaskId
 from app.storage.folder import FolderStore
 from tests.audio import a_tone, write_audio
+from tests.audio_files import a_flac
 from tests.builders import a_stored_input, give_inputs
 from tests.processes import Service, a_service
 
@@ -93,7 +94,7 @@ async def test_cover_repaint_and_reference_end_to_end_and_a_repeat_is_byte_equal
 async def test_a_broken_input_fails_its_task_only(
     service: Service, store: FolderStore, database_url: str, db: Database, tmp_path: Path
 ) -> None:
-    (tmp_path / "broken").write_bytes(b"fLaC" + np.random.default_rng(1).bytes(50_000))
+    (tmp_path / "broken").write_bytes(a_flac())
     broken = await a_stored_input(store, tmp_path / "broken")
     gone = await a_stored_input(store, write_audio(tmp_path / "gone", a_tone(1.0)))
     await store.delete(gone["storage_key"])

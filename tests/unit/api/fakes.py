@@ -4,23 +4,40 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 from uuid import UUID, uuid4
 
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from app.db.engine import Database
-from app.domain.errors import NotFoundError
+from app.domain.changes import Changes
+from app.domain.errors import LanguageModelUnavailableError, NotFoundError
+from app.domain.filters import Filters
+from app.domain.format_input import FormattedInput, FormatWish, join
 from app.domain.idempotency import Idempotency
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import key_digest
+from app.domain.listed import TaskPage
+from app.domain.numbers import Numbers, TeamNumbers, WorkerNumbers
 from app.domain.offers import ModelOffer, Offers
 from app.domain.record import Record
+from app.domain.rerun import Wish
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
-from app.domain.teams import TeamLimits
 from app.domain.usage import UsageQuery, UsageRow
-from app.services import CancelView, HealthView, OfferedModel, Services, StatsView, StoredAudio
+from app.services import (
+    CancelView,
+    ErasedView,
+    ExportForm,
+    HealthView,
+    OfferedModel,
+    Relation,
+    Services,
+    StatsView,
+    StoredAudio,
+    Streams,
+    Webhooks,
+)
 from app.services.keys import Keys
 from app.services.operations import Operations
 from app.services.teams import Teams
@@ -46,12 +63,22 @@ class FakeServices:
     audio_team: TeamId = TEAM
     audio_teams_asked: list[TeamId | None] = field(default_factory=list)
     teams_asked: list[TeamId | None] = field(default_factory=list)
+    lists_asked: list[tuple[Filters, bool, int, str | None]] = field(default_factory=list)
+    changes_made: list[Changes] = field(default_factory=list)
+    repeated: list[tuple[Relation, Wish, Mapping[str, Any]]] = field(default_factory=list)
+    exports_asked: list[tuple[Filters, ExportForm]] = field(default_factory=list)
     is_object_lost: bool = False
     queue_maxsize: int | None = 200
+    written: Mapping[str, Any] | None = None
     models_offered: Sequence[OfferedModel] = ()
+    streams: object = None
+    key_failures: list[Exception] = field(default_factory=list)
 
     def add_key(self, key: str, *, team: TeamId = TEAM, scopes: frozenset[str]) -> None:
         self.keys[key_digest(key.encode(), PEPPER)] = Caller(team_id=team, key_id=1, scopes=scopes)
+
+    def revoke(self, key: str) -> None:
+        self.keys.pop(key_digest(key.encode(), PEPPER), None)
 
     def add_task(self, team: TeamId = TEAM, status: TaskStatus = TaskStatus.QUEUED) -> UUID:
         task_id = TaskId(uuid4())
@@ -78,13 +105,18 @@ class FakeServices:
         return Services(
             submit=self.submit,
             earlier=self.earlier,
+            format_input=self.format_input,
             query=self.query,
             record=self.record,
             cancel=self.cancel,
+            edit=self.edit,
+            erase=self.erase,
+            repeat=self.repeat,
+            list_tasks=self.list_tasks,
+            export=self.export,
             audio=self,
             stats=self.stats,
             offers=self.offers,
-            limits=self.limits,
             models=self.models,
             health=self.health,
             caller_by_key=self.caller_by_key,
@@ -93,9 +125,10 @@ class FakeServices:
             # Their routes are tested on a real database; this one is never reached.
             teams=Teams(NOWHERE),
             keys=Keys(NOWHERE, pepper=PEPPER),
-            operations=Operations(
-                NOWHERE, self, self, redis_answers=self.has_keys, queue_limit=None, lease_s=30
-            ),
+            operations=Operations(NOWHERE, self, self, ping_redis=self.health, queue_limit=None, lease_s=30),
+            metrics=self.metrics,
+            streams=cast(Streams, self.streams),
+            webhooks=cast(Webhooks, None),
         )
 
     def _reach_database(self) -> None:
@@ -121,6 +154,14 @@ class FakeServices:
     async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
         return None
 
+    async def format_input(
+        self, caller: Caller, wish: FormatWish, *, request: Mapping[str, Any], request_id: str
+    ) -> FormattedInput:
+        self._reach_database()
+        if self.written is None:
+            raise LanguageModelUnavailableError
+        return join(wish, self.written)
+
     async def query(self, team_id: TeamId, ids: Sequence[TaskId]) -> Mapping[TaskId, TaskView]:
         self._reach_database()
         mine = self.tasks.get(team_id, {})
@@ -133,6 +174,48 @@ class FakeServices:
     async def cancel(self, caller: Caller, team_id: TeamId | None, task_id: TaskId) -> CancelView:
         self.teams_asked.append(team_id)
         return CancelView(id=str(task_id), state="running", cancel_requested=True)
+
+    async def edit(self, caller: Caller, team_id: TeamId | None, task_id: TaskId, changes: Changes) -> None:
+        self.teams_asked.append(team_id)
+        self.changes_made.append(changes)
+
+    async def erase(self, caller: Caller, team_id: TeamId | None, task_id: TaskId) -> ErasedView:
+        self.teams_asked.append(team_id)
+        return ErasedView(id=str(task_id), state="succeeded")
+
+    async def repeat(
+        self,
+        caller: Caller,
+        team_id: TeamId | None,
+        task_id: TaskId,
+        relation: Relation,
+        wish: Wish,
+        *,
+        request: Mapping[str, Any],
+        request_id: str,
+        client: Mapping[str, str] | None,
+        idempotency: Idempotency | None = None,
+    ) -> Accepted:
+        self.teams_asked.append(team_id)
+        self.repeated.append((relation, wish, request))
+        return Accepted(task_id=TaskId(uuid4()), queue_position=1)
+
+    async def list_tasks(
+        self, team_id: TeamId | None, filters: Filters, *, newest_first: bool, limit: int, cursor: str | None
+    ) -> TaskPage:
+        self.teams_asked.append(team_id)
+        self.lists_asked.append((filters, newest_first, limit, cursor))
+        return TaskPage(items=[], next_cursor=None, has_more=False)
+
+    async def export(
+        self, caller: Caller, team_id: TeamId | None, filters: Filters, form: ExportForm
+    ) -> AsyncIterator[bytes]:
+        self.teams_asked.append(team_id)
+        self.exports_asked.append((filters, form))
+        for failure in self.failures:
+            raise failure
+        yield b""
+        yield b"line\n"
 
     async def find(self, team_id: TeamId | None, public_key: str) -> StoredAudio:
         self.audio_teams_asked.append(team_id)
@@ -168,13 +251,10 @@ class FakeServices:
             workers_busy=1,
         )
 
-    async def offers(self) -> Offers:
+    async def offers(self, team_id: TeamId) -> Offers:
         return Offers(
             models=[ModelOffer(name="acestep-v15-turbo", category="turbo")], default_model="acestep-v15-turbo"
         )
-
-    async def limits(self, team_id: TeamId) -> TeamLimits:
-        return TeamLimits()
 
     async def models(self) -> Sequence[OfferedModel]:
         return self.models_offered
@@ -188,7 +268,24 @@ class FakeServices:
             loaded_lm_model=None,
         )
 
+    async def metrics(self) -> Numbers:
+        self._reach_database()
+        return Numbers(
+            teams=[
+                TeamNumbers(
+                    name='team "a"', waiting=5, oldest_s=7.5, running=1, succeeded=90, failed=3, cancelled=1
+                )
+            ],
+            workers=[WorkerNumbers(id=UUID(int=1), state="ready", slots=2, doorbell_failures=4)],
+            stages={"diffusing": (1.5, 3.0)},
+            leases_lost=6,
+            deliveries_waiting=8,
+            deliveries_oldest_s=9.5,
+        )
+
     async def caller_by_key(self, digest: bytes) -> Caller | None:
+        if self.key_failures:
+            raise self.key_failures.pop(0)
         return self.keys.get(digest)
 
     async def usage(self, query: UsageQuery) -> Sequence[UsageRow]:

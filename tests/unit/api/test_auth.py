@@ -155,3 +155,10 @@ async def test_a_token_that_is_no_unicode_text_is_just_wrong(connect: Connect) -
     async with connect(bootstrap_key=KEY) as client:
         response = await client.get("/v1/models", headers={b"authorization": b"Bearer \xff\xfe"})
     assert response.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/teams/me/webhooks"])
+async def test_open_mode_manages_nothing(client: Client, path: str) -> None:
+    """Any web page in the operator's browser could ask."""
+    response = await client.get(path)
+    assert (response.status_code, response.json()["error"].split(";")[0]) == (403, "not without a key")

@@ -5,7 +5,8 @@ import pytest
 from httpx import Response
 
 from app.domain.errors import DatabaseUnavailableError, QueueFullError, StorageUnavailableError
-from tests.unit.api.fakes import Client, FakeServices
+from app.domain.keys import make_key
+from tests.unit.api.fakes import Client, Connect, FakeServices
 
 ERROR_KEYS = ["data", "code", "error", "detail", "timestamp", "extra"]
 
@@ -61,7 +62,34 @@ async def test_a_malformed_body_is_400(client: Client, path: str, content: bytes
 
 async def test_a_wrong_choice_is_400_with_its_text(client: Client) -> None:
     response = await client.post("/release_task", json={"audio_format": "exe"})
-    assert_error_body(response, 400, "audio_format must be one of: mp3, wav, flac")
+    assert_error_body(response, 400, "audio_format must be one of: mp3, wav, flac, opus")
+
+
+async def test_a_large_body_is_413(connect: Connect) -> None:
+    async with connect(max_body_bytes=100) as client:
+        response = await client.post("/release_task", json={"prompt": "x" * 100})
+    assert_error_body(response, 413, "body is larger than 100 bytes")
+
+
+async def test_an_unknown_content_type_is_415(client: Client) -> None:
+    response = await client.post("/release_task", content=b"x", headers={"content-type": "text/plain"})
+    assert_error_body(response, 415)
+
+
+async def test_a_range_behind_the_end_is_416(client: Client) -> None:
+    url = f"/v1/audio?path=audio/{'0c5e' * 8}.mp3"
+    response = await client.get(url, headers={"range": "bytes=999-"})
+    assert_error_body(response, 416, "range not satisfiable: the file has 200 bytes")
+
+
+async def test_a_missing_key_is_401_and_a_missing_right_403(connect: Connect, fakes: FakeServices) -> None:
+    reader = make_key()
+    fakes.add_key(reader, scopes=frozenset({"tasks:read"}))
+    async with connect() as client:
+        nobody = await client.get("/v1/stats")
+        lesser = await client.get("/v1/stats", headers={"authorization": reader})
+    assert_error_body(nobody, 401, "missing Authorization header")
+    assert_error_body(lesser, 403)
 
 
 async def test_a_full_queue_is_429_with_whole_seconds(client: Client, fakes: FakeServices) -> None:

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.domain.errors import ValidationError
-from app.domain.probe import probe
+from app.domain.probe import MIME_TYPES, probe
 from tests.audio_files import (
     MP3_FRAME,
     a_flac,
@@ -17,6 +17,7 @@ from tests.audio_files import (
     an_ogg,
     an_rf64,
 )
+from tests.media_files import a_webm, an_aac, an_m4a
 
 
 def refusal(content: bytes) -> str:
@@ -37,7 +38,6 @@ def refusal(content: bytes) -> str:
         (a_flac(frames=0), "flac", 2, 44100, None),
         (an_ogg(position=22050), "ogg", 2, 44100, 0.5),
         (an_ogg(codec="opus", position=48312), "ogg", 2, 48000, 1.0),
-        (an_ogg(codec="flac", position=22050), "ogg", 2, 44100, 0.5),
         (an_mp3(), "mp3", 2, 44100, None),
         (an_mp3(told_frames=100), "mp3", 2, 44100, 100 * 1152 / 44100),
         (an_mp3(id3_bytes=200_000), "mp3", 2, 44100, None),
@@ -85,7 +85,9 @@ def test_what_a_header_admits_is_refused(content: bytes, text: str) -> None:
         (b"just a text, renamed to song.wav", "this type of file"),
         (b"\x00\x00\x00\x20ftypM4A \x00\x00", "the audio format m4a"),
         (b"\x1aE\xdf\xa3" + bytes(100), "the audio format webm"),
-        (b"\xff\xf1\x50\x80" + bytes(400), "the audio format aac"),
+        (an_aac(), "the audio format aac"),
+        (an_ogg(codec="flac"), "the audio format oga"),
+        (b"\xff\xf1\x50\x80" + bytes(400), "this type of file"),
         (b"FORM\x00\x00\x00\x00AIFF" + bytes(100), "this type of file"),
         (b"RIFF\x00\x00\x00\x00AVI " + bytes(100), "this type of file"),
         (MP3_FRAME, "this type of file"),
@@ -155,6 +157,10 @@ SEEDS = [
     an_ogg(codec="flac"),
     an_mp3(told_frames=9),
     an_mp3(id3_bytes=64),
+    an_m4a(has_film=True),
+    an_m4a(version=2),
+    a_webm(),
+    an_aac(),
 ]
 
 
@@ -163,7 +169,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     """A good file with some bytes changed, perhaps cut off."""
     content = bytearray(draw(st.sampled_from(SEEDS))[:4000])
     for _ in range(draw(st.integers(0, 8))):
-        content[draw(st.integers(0, min(len(content), 200) - 1))] = draw(st.integers(0, 255))
+        content[draw(st.integers(0, min(len(content), 600) - 1))] = draw(st.integers(0, 255))
     return bytes(content[: draw(st.integers(0, len(content)))])
 
 
@@ -175,7 +181,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 def test_no_bytes_crash_it_and_little_is_read(content: bytes) -> None:
     file = CountingFile(content)
     with suppress(ValidationError):
-        claim = probe(file, max_seconds=600)
-        assert 1 <= claim.channels <= 8
+        claim = probe(file, max_seconds=600, kinds=tuple(MIME_TYPES))
+        assert claim.channels is None or 1 <= claim.channels <= 8
         assert 8000 <= claim.rate_hz <= 192_000
     assert file.taken < 300_000

@@ -229,6 +229,15 @@ def test_generation_info_says_plainly_that_random_weights_make_noise() -> None:
     assert info.startswith("acestep-tiny-random has random weights: this is noise, not music")
 
 
+def test_generation_info_names_what_the_model_did_not_read() -> None:
+    view = a_success()
+    assert view.result is not None
+    items = [{**item, "texts_cut": ["lyrics"] * item["index"]} for item in view.result["items"]]
+    info = items_of(replace(view, result={**view.result, "items": items}))[0]["generation_info"]
+    assert "longer than the model reads, cut at its end: lyrics of clip 2\n" in info
+    assert "longer than" not in items_of(view)[0]["generation_info"]
+
+
 def test_progress_words_of_every_stage() -> None:
     assert [progress_text(stage, 4, 8) for stage in STAGES] == [
         "queued",

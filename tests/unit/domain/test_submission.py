@@ -5,11 +5,13 @@ import msgspec
 import pytest
 
 from app.domain.errors import ValidationError
+from app.domain.inputs import Role
 from app.domain.task import Submission
 
 Parse = Callable[..., Submission]
 
 BASE = {"model": "acestep-v15-base"}
+ONE_SECOND = "<|audio_code_0|><|audio_code_1|><|audio_code_0063999|><|audio_code_7|><|audio_code_8|>"
 SILENT_FLAGS = {"use_cot_caption": False, "use_cot_language": False}
 
 
@@ -317,15 +319,55 @@ class TestCodes:
         assert submission.params["audio_code_string"] == ""
         assert changes(submission) == {"audio_code_string": ("<|audio_code_1|>", "")}
 
-    @pytest.mark.parametrize("sent", ["a", ["a"], ["a", "b"]])
+    @pytest.mark.parametrize("sent", [ONE_SECOND, [ONE_SECOND], [ONE_SECOND, "a <|audio_code_63999|>" * 5]])
     def test_one_text_or_one_per_clip(self, parse: Parse, sent: Any) -> None:
         params = parse({"audio_codes": sent, "thinking": True, "batch_size": 2}, lm_offered=False).params
         assert params["audio_code_string"] == sent
 
-    @pytest.mark.parametrize("sent", [["a", "b", "c"], ["a", ""], ["a"] * 9, [["a"]]])
-    def test_other_lists_are_refused(self, parse: Parse, sent: Any) -> None:
-        with pytest.raises(ValidationError, match="audio_code_string"):
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            [ONE_SECOND] * 3,
+            [ONE_SECOND, ""],
+            [ONE_SECOND] * 9,
+            [[ONE_SECOND]],
+            "12 34",
+            "<|audio_code_|>",
+            "<|audio_code_-1|>",
+            "<|audio_code_64000|>",
+            [ONE_SECOND, "<|audio_code_64000|>" * 5],
+            [ONE_SECOND, "<|audio_code_1|>" * 4],
+            f"<|audio_code_{'9' * 5000}|>",
+            "<|audio_code_1|>" * 3001,
+        ],
+        ids=lambda sent: str(sent)[:40],
+    )
+    def test_other_codes_are_refused(self, parse: Parse, sent: Any) -> None:
+        with pytest.raises(ValidationError, match="audio_code_string") as refused:
             parse({"audio_codes": sent, "thinking": True, "batch_size": 2})
+        assert len(str(refused.value)) < 200
+
+    @pytest.mark.parametrize(
+        ("asked_s", "changed"), [(None, {}), (12, {}), (30, {"audio_duration": (30, 12.0)})]
+    )
+    def test_codes_give_the_length(self, parse: Parse, asked_s: int | None, changed: Any) -> None:
+        submission = parse({"audio_codes": ONE_SECOND * 12, "thinking": True, "audio_duration": asked_s})
+        assert submission.params["audio_duration"] == 12.0
+        assert changes(submission) == changed
+
+    @pytest.mark.parametrize("task", ["repaint", "lego", "extract", "complete"])
+    def test_tasks_with_another_use_for_their_source_take_no_codes(self, parse: Parse, task: str) -> None:
+        body = {"task_type": task, "audio_codes": ONE_SECOND, "thinking": True} | BASE
+        submission = parse(body, uploaded={Role.SOURCE})
+        assert submission.params["audio_code_string"] == ""
+        assert changes(submission) == {"audio_code_string": (ONE_SECOND, "")}
+
+    def test_a_cover_follows_codes_rather_than_a_source(self, parse: Parse) -> None:
+        path = f"audio/{'0' * 32}.wav"
+        body = {"task_type": "cover", "audio_codes": ONE_SECOND, "thinking": True, "src_audio_path": path}
+        submission = parse(body)
+        assert submission.params["audio_duration"] == 1.0
+        assert changes(submission) == {"src_audio_path": (path, None)}
 
     def test_blank_codes_are_none(self, parse: Parse) -> None:
         assert parse({"audio_codes": ["", " "], "thinking": True}).params["audio_code_string"] == ""

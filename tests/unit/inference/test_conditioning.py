@@ -11,7 +11,7 @@ MADE = np.full((2, 26 * 1920), 0.25, dtype=np.float32)
 
 
 def repainted(start_s: float, end_s: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    conditioning = Conditioning(task_type="repaint", source=SOURCE, window=(start_s, end_s))
+    conditioning = Conditioning(task_type="repaint", source=SOURCE, window=(start_s, end_s), keep_source=True)
     return conditioning.finish(MADE)
 
 
@@ -25,7 +25,9 @@ def test_outside_the_window_the_source_is_kept_to_the_bit() -> None:
 
 def test_the_edges_fade_with_equal_power_inside_the_window() -> None:
     loud = np.ones((2, 48_000), dtype=np.float32)
-    conditioning = Conditioning(task_type="repaint", source=a_clip_of(loud), window=(0.2, 0.6))
+    conditioning = Conditioning(
+        task_type="repaint", source=a_clip_of(loud), window=(0.2, 0.6), keep_source=True
+    )
     made_share = conditioning.finish(np.zeros_like(MADE))[0]  # cosine of the angle
     source_share = conditioning.finish(np.ones((2, 48_000), dtype=np.float32))[0] - made_share
     assert np.allclose(made_share**2 + source_share**2, 1.0, atol=1e-6)
@@ -44,6 +46,12 @@ def test_a_window_shorter_than_its_fades_still_works() -> None:
     result = repainted(0.5, 0.5001)
     assert np.isfinite(result).all()
     assert np.array_equal(result[:, :24_000], SOURCE.samples[:, :24_000])
+
+
+def test_the_source_is_left_to_the_model_where_nobody_wants_it_kept() -> None:
+    for task_type in ("repaint", "lego"):
+        conditioning = Conditioning(task_type=task_type, source=SOURCE, window=(0.2, 0.6))
+        assert np.array_equal(conditioning.finish(MADE), MADE[:, :48_000])
 
 
 def test_a_cover_is_cut_to_the_source_and_text2music_is_left_alone() -> None:

@@ -44,13 +44,21 @@ def test_lossless_formats_keep_the_samples(tmp_path: Path, audio_format: str) ->
     assert np.abs(samples.T - wave.samples).max() < 1.0 / 32_000
 
 
-@pytest.mark.parametrize("audio_format", sorted(FORMATS))
+@pytest.mark.parametrize("audio_format", ["mp3", "wav", "flac"])
 def test_encoding_again_gives_the_same_bytes_and_hash(tmp_path: Path, audio_format: str) -> None:
     first = encode(a_wave(), index=0, audio_format=audio_format, scratch_dir=tmp_path)
     second = encode(a_wave(), index=1, audio_format=audio_format, scratch_dir=tmp_path)
     content = Path(first.path).read_bytes()
     assert content == Path(second.path).read_bytes()
     assert (first.sha256, first.size_bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+
+
+def test_opus_made_again_differs_in_its_serial_number_only(tmp_path: Path) -> None:
+    clips = [encode(a_wave(), index=i, audio_format="opus", scratch_dir=tmp_path) for i in range(2)]
+    first, second = (soundfile.read(clip.path)[0] for clip in clips)
+    assert np.array_equal(first, second)
+    assert clips[0].size_bytes == clips[1].size_bytes
+    assert clips[0].sha256 != clips[1].sha256
 
 
 def test_only_finished_files_are_left(tmp_path: Path) -> None:

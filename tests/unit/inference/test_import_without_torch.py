@@ -5,11 +5,12 @@ import sys
 
 _PROGRAM = """
 import sys
-for name in ("torch", "diffusers", "transformers", "tokenizers", "safetensors"):
+for name in ("torch", "diffusers", "transformers", "tokenizers", "safetensors", "llguidance"):
     sys.modules[name] = None  # an import of it raises ModuleNotFoundError
 import inference, inference.engine, inference.errors, inference.models.registry, inference.request
 import workers.slot, workers.protocol
-print(sorted(name for name in ("inference.diffusion", "inference.tiny") if name in sys.modules))
+heavy = ("inference.diffusion", "inference.language_model", "inference.music", "inference.tiny")
+print(sorted(name for name in heavy if name in sys.modules))
 """
 
 

@@ -14,6 +14,8 @@ from tests.audio import a_clip_of, a_tone
 TURBO = registry.find("acestep-tiny-random")
 BASE = registry.find("acestep-v15-base")
 ITEM = ItemSpec(prompt="calm piano", lyrics="", seed=7)
+SOURCE = a_clip_of(a_tone(2.0))
+COVER_INSTRUCTION = "Generate audio semantic tokens based on the given conditions:"
 REQUEST = GenerationRequest(model=TURBO.name, items=(ITEM,), duration=10.0, scratch_dir="/scratch")
 
 
@@ -48,7 +50,13 @@ def test_trailing_zeros_of_timesteps_are_dropped() -> None:
         ("task_type", {"task_type": "dance"}),
         ("source", {"task_type": "cover"}),
         ("source", {"task_type": "repaint"}),
-        ("audio_codes", {"items": (replace(ITEM, audio_codes=(1, 2)),)}),
+        ("audio_codes", {"items": (replace(ITEM, audio_codes=(1, 2)), ITEM)}),
+        ("audio_codes", {"items": (replace(ITEM, audio_codes=(1, 2)), replace(ITEM, audio_codes=(1,)))}),
+        ("audio_codes", {"items": (replace(ITEM, audio_codes=()),)}),
+        ("audio_codes", {"items": (replace(ITEM, audio_codes=(64_000,)),)}),
+        ("audio_codes", {"items": (replace(ITEM, audio_codes=(-1,)),)}),
+        ("audio_codes", {"items": (replace(ITEM, audio_codes=(1,) * 3001),)}),
+        ("audio_codes", {"items": (replace(ITEM, audio_codes=(1,)),), "task_type": "repaint"}),
         ("duration", {"duration": None}),
         ("duration", {"duration": 0.0}),
         ("duration", {"duration": 600.5}),
@@ -69,17 +77,49 @@ def test_what_the_model_cannot_do_is_refused_with_the_field(field: str, change: 
     assert refused.value.field == field
 
 
-def test_base_refuses_angle_guidance_that_it_would_not_do() -> None:
-    with pytest.raises(InvalidRequest, match="use_adg"):
-        make_plan(replace(REQUEST, use_adg=True), BASE)
+@pytest.mark.parametrize("scale", [-1.0, float("nan"), float("inf")])
+def test_a_guidance_that_is_no_scale_is_refused(scale: float) -> None:
+    with pytest.raises(InvalidRequest, match="guidance_scale"):
+        make_plan(replace(REQUEST, guidance_scale=scale), BASE)
 
 
-SOURCE = a_clip_of(a_tone(2.0))
+@pytest.mark.parametrize(("scale", "used"), [(7.0, True), (1.0, False)])
+def test_angle_guidance_needs_a_base_model_and_a_scale(scale: float, used: bool) -> None:
+    plan = make_plan(replace(REQUEST, use_adg=True, guidance_scale=scale, cfg_interval=(0.1, 0.9)), BASE)
+    assert plan.sampling.angle_guidance == plan.effective["use_adg"] == used
+    assert plan.effective["cfg_interval"] == ((0.1, 0.9) if used else None)
 
 
-def repaint(start_s: float, end_s: float | None) -> Plan:
-    request = replace(REQUEST, task_type="repaint", repaint_start=start_s, repaint_end=end_s)
-    return make_plan(request, TURBO, source=SOURCE)
+def test_codes_give_the_length_and_make_a_source_useless() -> None:
+    items = (replace(ITEM, audio_codes=(0, 63_999) * 25),) * 2
+    cover = replace(REQUEST, task_type="cover", items=items, duration=30.0, cover_strength=0.5)
+    for request in (cover, replace(cover, task_type="text2music")):
+        plan = make_plan(request, TURBO, source=SOURCE)
+        assert (plan.duration_s, plan.effective["audio_codes"], plan.conditioning.source) == (10.0, 50, None)
+        assert plan.conditioning.cover_strength == 0.5
+        assert plan.effective["instructions"] == [COVER_INSTRUCTION] * 2
+
+
+def test_own_timesteps_leave_no_shift_in_the_record() -> None:
+    effective = make_plan(replace(REQUEST, timesteps=(1.0, 0.5), shift=2.0), BASE).effective
+    assert (effective["steps"], effective["timesteps"], effective["shift"]) == (2, (1.0, 0.5), None)
+
+
+@pytest.mark.parametrize("task_type", ["lego", "extract", "complete"])
+def test_a_model_that_is_no_base_model_cannot_add_or_take_tracks(task_type: str) -> None:
+    for name in ("acestep-v15-turbo", "acestep-v15-sft"):
+        with pytest.raises(InvalidRequest, match="task_type"):
+            make_plan(replace(REQUEST, task_type=task_type), registry.find(name), source=SOURCE)
+
+
+def test_an_sft_model_is_guided_and_takes_the_shift_of_the_request() -> None:
+    plan = make_plan(replace(REQUEST, steps=50, shift=2.0), registry.find("acestep-v15-sft"))
+    assert (plan.sampling.steps, plan.sampling.guidance_scale, plan.sampling.shift) == (50, 7.0, 2.0)
+
+
+def repaint(start_s: float, end_s: float | None, task_type: str = "repaint", **options: bool) -> Plan:
+    request = replace(REQUEST, task_type=task_type, repaint_start=start_s, repaint_end=end_s)
+    return make_plan(request, BASE, source=SOURCE, **options)
 
 
 @pytest.mark.parametrize("end_s", [None, 0.0, -1.0, 2.0, 99.0])
@@ -97,6 +137,19 @@ def test_a_negative_start_adds_time_before_the_source() -> None:
     assert (plan.conditioning.window, plan.duration_s) == ((0.0, 1.5), 3.0)
     assert not padded[:, :48_000].any()
     assert np.array_equal(padded[:, 48_000:], SOURCE.samples)
+
+
+def test_only_a_repaint_keeps_the_source_and_only_if_the_installation_wants_it() -> None:
+    kept = [repaint(0.5, 1.0), repaint(0.5, 1.0, "lego"), repaint(0.5, 1.0, keep_source=False)]
+    assert [plan.conditioning.window for plan in kept] == [(0.5, 1.0)] * 3
+    assert [plan.effective["keep_source"] for plan in kept] == [True, False, False]
+
+
+@pytest.mark.parametrize("task_type", ["extract", "complete", "cover"])
+def test_other_tasks_have_no_window(task_type: str) -> None:
+    plan = repaint(0.5, 1.0, task_type)
+    assert (plan.conditioning.window, plan.effective["repaint_start"]) == (None, None)
+    assert plan.duration_s == 2.0
 
 
 @pytest.mark.parametrize(("start_s", "end_s"), [(2.0, None), (1.0, 1.0), (1.5, 1.0), (float("nan"), None)])
@@ -124,4 +177,4 @@ def test_the_record_names_the_audio_that_was_used() -> None:
     assert (used["source_sha256"], used["reference_sha256"]) == (SOURCE.sha256, reference.sha256)
     assert (used["cover_strength"], used["repaint_start"]) == (0.5, None)
     unused = make_plan(REQUEST, TURBO, source=SOURCE).effective
-    assert (unused["source_sha256"], unused["duration"], unused["cover_strength"]) == (None, 10.0, 1.0)
+    assert (unused["source_sha256"], unused["duration"], unused["cover_strength"]) == (None, 10.0, None)

@@ -61,8 +61,11 @@ COMMANDS: list[protocol.Command] = [
 ]
 REPORTS: list[protocol.Report] = [
     protocol.Ready(
-        models=(ModelInfo(name="m", category="turbo", tasks=("cover",)),), seconds={"engine": 1.0}
+        models=(ModelInfo(name="m", category="turbo", tasks=("cover",)),),
+        loaded=("m",),
+        seconds={"engine": 1.0},
     ),
+    protocol.Loaded(id="1", model="n", loaded=("m", "n"), seconds=2.5),
     protocol.Progress(id="1", stage="diffusing", done=1, total=8),
     protocol.Computed(id="1"),
     protocol.Done(id="1", result=RESULT),

@@ -1,10 +1,8 @@
-"""Builds the tiny random-weight checkpoints: the real classes and rates, no music, nothing downloaded."""
+"""The tiny checkpoint of the diffusion half, in diffusers layout."""
 
-import shutil
-import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from diffusers import AceStepPipeline, AutoencoderOobleck, FlowMatchEulerDiscreteScheduler
@@ -18,12 +16,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3Model
 from transformers.utils import logging as transformers_logging
 
-Variant = Literal["turbo", "base"]
-
-# Raised whenever a change below changes a file, so that an older folder is built again.
-BUILD = "tiny 1"
-
-_MARKER = ".complete"
 _ACOUSTIC_DIM = 8
 _SIZES: dict[str, Any] = {
     "hidden_size": 32,
@@ -40,49 +32,8 @@ _TOKENIZER_LINES = (
 )
 
 
-def build(folder: Path, *, variant: Variant = "turbo", seed: int = 0) -> Path:
-    """Build the checkpoint in diffusers layout, unless a complete one is there; two processes may race.
-
-    The same variant and seed give the same bytes in every file. The parent folder is created.
-
-    Returns:
-        `folder`.
-    """
-    stamp = f"{BUILD} {variant} {seed}\n"
-    if _is_complete(folder, stamp):
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        _save(draft, variant, seed)
-        (draft / _MARKER).write_text(stamp)
-        _publish(draft, folder, stamp)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return folder
-
-
-def _is_complete(folder: Path, stamp: str) -> bool:
-    marker = folder / _MARKER
-    return marker.is_file() and marker.read_text() == stamp
-
-
-def _publish(draft: Path, folder: Path, stamp: str) -> None:
-    """Rename the draft into place; an older build makes way, an equal one by another process wins."""
-    for attempt in range(3):
-        try:
-            draft.rename(folder)
-        except OSError:
-            if _is_complete(folder, stamp):
-                return
-            if attempt == 2:
-                raise
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            return
-
-
-def _save(folder: Path, variant: Variant, seed: int) -> None:
+def save(folder: Path, *, variant: str, seed: int) -> None:
+    """Write the files of one variant, `turbo` or `base`; equal arguments give equal bytes."""
     transformers_logging.disable_progress_bar()
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.filterwarnings("ignore", message=".*weight_norm.*", category=FutureWarning)
@@ -133,7 +84,7 @@ def _tokenizer() -> Any:
     )
 
 
-def _transformer(variant: Variant) -> Any:
+def _transformer(variant: str) -> Any:
     return AceStepTransformer1DModel(
         num_hidden_layers=2,
         in_channels=3 * _ACOUSTIC_DIM,

@@ -1,4 +1,4 @@
-"""What is hung into the library's modules: the padding mask of the conditions."""
+"""Cross-attention that leaves out the padding of the conditions."""
 
 from typing import Any
 
@@ -8,34 +8,31 @@ from torch import Tensor
 
 
 class CrossMask:
-    """The masks of the batch in progress: which condition tokens are real.
+    """Which tokens of the condition in use are real.
 
-    The library's transformer attends to the padding of shorter items (-44 dB against the item alone). A cover
-    of less than full strength has two conditions, which the library shows to the transformer in turn.
+    The library's transformer attends to the padding of shorter items (-44 dB against the item alone).
+
+    Attributes:
+        lengths: real tokens of every item, for each condition of the call.
     """
 
     def __init__(self) -> None:
-        self.tokens = 0
-        self._masks: list[Tensor | None] = []
-        self._calls = 0
+        self.lengths: list[list[int]] = []
         self._mask: Tensor | None = None
 
     def remember(self, _module: Any, _inputs: Any, output: tuple[Tensor, Tensor]) -> None:
-        """Keep the mask that the condition encoder returned; a forward hook."""
-        mask = output[1].to(torch.bool)
-        if not self._masks:
-            self.tokens = mask.shape[1]
-        self._masks.append(None if bool(mask.all()) else mask)
+        """Use the mask that the condition encoder returned; a forward hook."""
+        self.use(output[1])
 
-    def turn(self, _module: Any, _inputs: Any) -> None:
-        """Take the mask of the condition that comes next; a forward pre-hook of the transformer."""
-        self._mask = self._masks[self._calls % len(self._masks)]
-        self._calls += 1
+    def use(self, mask: Tensor) -> None:
+        """Attend to the tokens that are true in `mask` (items, tokens), from the next step on."""
+        mask = mask.to(torch.bool)
+        self.lengths.append(mask.sum(dim=1).tolist())
+        self._mask = None if bool(mask.all()) else mask
 
     def forget(self) -> None:
-        """Drop the masks before and after a call."""
-        self._masks.clear()
-        self._calls = 0
+        """Drop what belongs to one call."""
+        self.lengths = []
         self._mask = None
 
     def for_rows(self, rows: int) -> Tensor | None:
