@@ -18,8 +18,10 @@ from app.domain.addresses import parse_networks
 from app.domain.offers import Limits
 from app.queue.doorbell import CHANGE_CHANNEL, ArqDoorbell
 from app.queue.listening import hear, keep_listening
+from app.queue.ping import ping
 from app.services import Services
 from app.services.audio import Audio
+from app.services.callers import Callers
 from app.services.cancel import Cancel
 from app.services.edit import Edit
 from app.services.erase import Erase
@@ -27,9 +29,11 @@ from app.services.export import Export
 from app.services.feed import Feed
 from app.services.history import History
 from app.services.keys import Keys
+from app.services.limits import TeamOffers
 from app.services.lists import Lists
 from app.services.metrics import Metrics
 from app.services.models import Models
+from app.services.operations import Operations
 from app.services.prompting import Prompting
 from app.services.query import Query
 from app.services.recovery import Recovery
@@ -38,7 +42,9 @@ from app.services.sealing import Sealing
 from app.services.stats import Stats
 from app.services.stream import Streams
 from app.services.submit import Submit
+from app.services.teams import Teams
 from app.services.uploads import Uploads
+from app.services.usage import Usage
 from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.storage.choose import choose_store
@@ -60,7 +66,7 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
     spool_dir = settings.tmpdir / "uploads" / f"{os.getpid()}-{uuid4().hex}"
     await asyncio.to_thread(make_scratch, spool_dir)
     feed = Feed(database)
-    services = _services(settings, database, doorbell, spool_dir, pepper, feed)
+    services = _services(settings, database, doorbell, spool_dir, pepper, feed, redis_url)
     config = HttpConfig(
         bootstrap_key=settings.api_key.get_secret_value() or None,
         key_pepper=pepper,
@@ -79,7 +85,13 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         record_client=settings.record_client,
         metrics_networks=parse_networks(settings.metrics_allow_networks),
     )
-    recovery = Recovery(database, doorbell, max_crashes=settings.max_attempts, lease_s=settings.lease_seconds)
+    recovery = Recovery(
+        database,
+        doorbell,
+        max_crashes=settings.max_attempts,
+        lease_s=settings.lease_seconds,
+        idempotency_h=settings.idempotency_hours,
+    )
     lifespan = _lifespan(database, doorbell, recovery, feed, redis_url)
     return create_app(services, config, lifespan=[lifespan], counted=counted)
 
@@ -91,6 +103,7 @@ def _services(
     spool_dir: Path,
     pepper: bytes,
     feed: Feed,
+    redis_url: str,
 ) -> Services:
     store = choose_store(**settings.store)
     models = Models(
@@ -102,7 +115,8 @@ def _services(
         limits=_limits(settings),
         lease_s=settings.lease_seconds,
     )
-    keys = Keys(database)
+    callers = Callers(database)
+    offers = TeamOffers(database, models.offers)
     submit = Submit(
         database,
         doorbell,
@@ -117,10 +131,12 @@ def _services(
         ),
         queue_limit=settings.queue_limit,
         ageing_s=settings.priority_aging,
+        max_duration_s=settings.max_duration,
         retention_days=settings.audio_retention_days,
     )
     return Services(
         submit=submit,
+        earlier=submit.earlier,
         format_input=Prompting(
             database, doorbell, offered=models.language_models, timeout_s=settings.sync_timeout
         ),
@@ -129,7 +145,7 @@ def _services(
         cancel=Cancel(database, doorbell),
         edit=Edit(database, ageing_s=settings.priority_aging),
         erase=Erase(database, store),
-        repeat=Repeat(database, submit=submit, offers=models.offers),
+        repeat=Repeat(database, submit=submit, offers=offers),
         list_tasks=Lists(database, pepper=pepper),
         export=Export(database, max_rows=settings.export_max_rows),
         audio=Audio(database, store),
@@ -140,11 +156,22 @@ def _services(
             initial_average_s=settings.avg_job_seconds,
             lease_s=settings.lease_seconds,
         ),
-        offers=models.offers,
+        offers=offers,
         models=models.models,
         health=models.health,
-        caller_by_key=keys.caller,
-        has_keys=keys.has_keys,
+        caller_by_key=callers.caller,
+        has_keys=callers.has_keys,
+        usage=Usage(database),
+        teams=Teams(database),
+        keys=Keys(database, pepper=pepper),
+        operations=Operations(
+            database,
+            doorbell,
+            store,
+            ping_redis=lambda: ping(redis_url),
+            queue_limit=settings.queue_limit,
+            lease_s=settings.lease_seconds,
+        ),
         metrics=Metrics(database, window=settings.avg_window, lease_s=settings.lease_seconds),
         streams=Streams(database, feed, most_per_key=settings.sse_max_per_key),
         webhooks=Webhooks(

@@ -53,10 +53,33 @@ async def a_task(
         inputs=inputs,
     )
     async with db.transaction() as work:
-        await work.tasks.lock_queue_gate()
-        waiting, _, _ = await work.tasks.count_waiting(team)
-        await work.tasks.insert(task, position=waiting + 1, ageing_s=600)
+        await work.queue.lock_gate()
+        room = await work.queue.room(team, priority=priority, ageing_s=600)
+        await work.tasks.insert(task, position=room.position, ageing_s=600)
     return task.id
+
+
+async def many_tasks(url: str, team: TeamId, count: int) -> None:
+    """Insert queued tasks of a team, oldest first, in one statement each table."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            """
+            WITH made AS (
+                INSERT INTO tasks (id, team_id, request_id, kind, task_type, model, queue_rank)
+                SELECT gen_random_uuid(), $1, 'test', 'generate', 'text2music', $2,
+                       now() + make_interval(secs => n * 1e-6)
+                FROM generate_series(1, $3) AS n RETURNING seq
+            )
+            INSERT INTO task_params (task_seq, request, content_type, params, submit_position)
+            SELECT seq, '{}', 'application/json', '{"seeds": [1]}', 1 FROM made
+            """,
+            team,
+            MODEL,
+            count,
+        )
+    finally:
+        await connection.close()
 
 
 async def claim(

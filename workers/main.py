@@ -88,6 +88,7 @@ class WorkerProcess:
             max_crashes=settings.max_attempts,
             lease_s=settings.lease_seconds,
             store=store,
+            idempotency_h=settings.idempotency_hours,
             retention=Retention(self._database, store, record_days=settings.record_retention_days),
         )
         self._deliveries = _deliveries(settings, self._database)

@@ -31,12 +31,14 @@ class Authenticator:
         self._pepper = config.key_pepper
         self._bootstrap = self._digest(config.bootstrap_key) if config.bootstrap_key else None
         self._operator = Caller(team_id=config.default_team_id, key_id=None, scopes=ALL_SCOPES)
-        self._anyone = Caller(team_id=config.default_team_id, key_id=None, scopes=OPEN_SCOPES)
+        self._anyone = Caller(team_id=config.default_team_id, key_id=None, scopes=OPEN_SCOPES, is_open=True)
         self._find_key = find_key
         self._has_keys = has_keys
 
-    async def by_body(self, body: Mapping[str, Any], authorization: str | None, scope: Scope) -> Caller:
-        """Return the caller of a route that reads a body.
+    async def by_body(
+        self, body: Mapping[str, Any], authorization: str | None, scope: Scope | None
+    ) -> Caller:
+        """Return the caller of a route that reads a body; no scope = any valid key.
 
         Raises:
             UnauthorizedError: no key, or a wrong one.
@@ -103,6 +105,8 @@ def _key_of(authorization: str | None) -> str:
 
 
 def _allowed(caller: Caller, scope: Scope | None) -> Caller:
-    if scope is not None and scope not in caller.scopes and Scope.ADMIN not in caller.scopes:
-        raise ForbiddenError(f"the key lacks the scope {scope}")
-    return caller
+    if scope is None or scope in caller.scopes or Scope.ADMIN in caller.scopes:
+        return caller
+    if caller.is_open:
+        raise ForbiddenError("not without a key; make the first one with: acestep-service key create default")
+    raise ForbiddenError(f"the key lacks the scope {scope}")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -32,9 +33,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 _encoder = msgspec.json.Encoder()
 
 
-def success(data: Any) -> Response[bytes]:
+def success(data: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response[bytes]:
     """Wrap the data of a successful answer; text is not escaped to ASCII."""
-    return _json(Success(data=data, timestamp=_now_ms()), 200, {})
+    return _json(Success(data=data, timestamp=_now_ms()), 200, headers)
 
 
 def failure(status: int, text: str, headers: Mapping[str, str]) -> Response[bytes]:

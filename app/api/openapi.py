@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 from litestar import Response, get
 
-from app.api import parameter_schema, shapes
+from app.api import admin_shapes, parameter_schema, shapes, tenant_shapes
 from app.api.config import HttpConfig
 from app.api.context import HttpRequest, context_of
 from app.api.envelope import Failure
 from app.api.operations import ERRORS, paths
+from app.api.usage import UsageList
 from app.api.webhook_fields import EndpointPatch, NewEndpoint, Rotation
 from app.domain import endpoints
 from app.domain.aliases import TOKEN_FIELD
@@ -31,6 +32,17 @@ _SHAPES = (
     shapes.FormattedText,
     Record,
     CancelView,
+    tenant_shapes.TeamList,
+    tenant_shapes.OwnTeam,
+    tenant_shapes.KeyList,
+    tenant_shapes.NewKeyView,
+    UsageList,
+    admin_shapes.AdminStatus,
+    admin_shapes.WorkerList,
+    admin_shapes.AuditList,
+    admin_shapes.PauseView,
+    admin_shapes.DrainView,
+    admin_shapes.Traces,
     ErasedView,
     TaskPage,
     endpoints.EndpointList,

@@ -8,13 +8,13 @@ from litestar import Response, post
 from app.api.body import read_body
 from app.api.client import client_of
 from app.api.context import HttpRequest, context_of, request_id_of
-from app.api.envelope import success
 from app.api.form_data import Incoming
-from app.api.shapes import AcceptedTask
+from app.api.once import accept_once
 from app.domain.aliases import TOKEN_FIELD
+from app.domain.idempotency import Idempotency
 from app.domain.keys import Scope
 from app.domain.submission import parse_submission
-from app.domain.task import Caller
+from app.domain.task import Accepted, Caller
 from app.storage.spool import open_spool
 
 
@@ -32,20 +32,26 @@ async def release_task(request: HttpRequest) -> Response[bytes]:
         )
         body = await read_body(request, max_bytes=config.max_body_bytes, incoming=incoming)
         caller = await _caller(request, body.fields)
-        submission = parse_submission(
-            body.fields,
-            content_type=body.content_type,
-            offers=await context.services.offers(),
-            uploaded=body.files.keys(),
+
+        async def accept(idempotency: Idempotency | None) -> Accepted:
+            submission = parse_submission(
+                body.fields,
+                content_type=body.content_type,
+                offers=await context.services.offers(caller.team_id),
+                uploaded=body.files.keys(),
+            )
+            return await context.services.submit(
+                caller,
+                submission,
+                request_id=request_id_of(request),
+                client=client_of(request),
+                files=body.files,
+                idempotency=idempotency,
+            )
+
+        return await accept_once(
+            request, caller, accept, operation="release_task", fields=body.fields, files=body.files
         )
-        accepted = await context.services.submit(
-            caller,
-            submission,
-            request_id=request_id_of(request),
-            client=client_of(request),
-            files=body.files,
-        )
-    return success(AcceptedTask(task_id=str(accepted.task_id), queue_position=accepted.queue_position))
 
 
 async def _caller(request: HttpRequest, fields: Mapping[str, Any]) -> Caller:

@@ -7,6 +7,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 
 from app.api.access import AccessLog
+from app.api.admin import admin_status, audit, drain, pause, resume, traceback, workers
 from app.api.audio import audio
 from app.api.auth import Authenticator
 from app.api.config import HttpConfig
@@ -19,6 +20,7 @@ from app.api.format_input import format_input
 from app.api.front import Front
 from app.api.health import health
 from app.api.history import tasks
+from app.api.keys import change_key, create_key, key, keys, revoke_key, rotate_key
 from app.api.metrics import metrics
 from app.api.models import model_inventory, models
 from app.api.openapi import openapi_json
@@ -28,6 +30,8 @@ from app.api.release_task import release_task
 from app.api.stats import stats
 from app.api.stream import task_stream, team_stream
 from app.api.tasks import cancel, edit, erase, retry, run_again, task
+from app.api.teams import change_team, create_team, team, teams
+from app.api.usage import usage
 from app.api.webhooks import (
     add_webhook,
     change_webhook,
@@ -54,6 +58,24 @@ HANDLERS = (
     export,
     task,
     cancel,
+    teams,
+    create_team,
+    team,
+    change_team,
+    keys,
+    create_key,
+    key,
+    change_key,
+    revoke_key,
+    rotate_key,
+    usage,
+    admin_status,
+    workers,
+    audit,
+    pause,
+    resume,
+    drain,
+    traceback,
     task_stream,
     team_stream,
     webhooks,

@@ -8,12 +8,13 @@ from app.api.auth import reach
 from app.api.client import client_of
 from app.api.context import HttpRequest, context_of, request_id_of
 from app.api.envelope import success
-from app.api.shapes import AcceptedTask
+from app.api.once import accept_once
 from app.api.strict import read_fields, refuse_unknown
 from app.domain import changes, rerun
 from app.domain.errors import ForbiddenError, NotFoundError
+from app.domain.idempotency import Idempotency
 from app.domain.keys import Scope
-from app.domain.task import Caller, TaskId, parse_task_id
+from app.domain.task import Accepted, Caller, TaskId, parse_task_id
 from app.services import Relation
 
 
@@ -72,17 +73,23 @@ async def run_again(request: HttpRequest) -> Response[bytes]:
 async def _repeat(
     request: HttpRequest, caller: Caller, relation: Relation, wish: rerun.Wish, fields: dict[str, Any]
 ) -> Response[bytes]:
-    accepted = await context_of(request).services.repeat(
-        caller,
-        reach(caller),
-        _task_id(request),
-        relation,
-        wish,
-        request=fields,
-        request_id=request_id_of(request),
-        client=client_of(request),
-    )
-    return success(AcceptedTask(task_id=str(accepted.task_id), queue_position=accepted.queue_position))
+    task_id = _task_id(request)
+
+    async def accept(idempotency: Idempotency | None) -> Accepted:
+        return await context_of(request).services.repeat(
+            caller,
+            reach(caller),
+            task_id,
+            relation,
+            wish,
+            request=fields,
+            request_id=request_id_of(request),
+            client=client_of(request),
+            idempotency=idempotency,
+        )
+
+    operation = f"{relation.value} {task_id}"
+    return await accept_once(request, caller, accept, operation=operation, fields=fields)
 
 
 async def _read(request: HttpRequest, scope: Scope, *known: str) -> tuple[Caller, dict[str, Any]]:

@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -16,10 +16,12 @@ from app import logs
 from app.cli.configure import settings_or_exit
 from app.db.engine import Database
 from app.db.migrate import require_schema
+from app.domain.authority import Authority
 from app.domain.errors import ServiceError
 from app.domain.wire_json import rfc3339
 from app.embedded.errors import EmbeddedError
 from app.embedded.running import find_running, known_secrets
+from app.services.keys import Keys
 from app.services.teams import Teams
 from app.settings import Settings
 
@@ -28,8 +30,17 @@ T = TypeVar("T")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-def ask(question: Callable[[Teams], Awaitable[T]]) -> T:
-    """Put a question to the teams of the configured or the running service, or end with one line."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """Teams and keys of one installation, and on whose behalf they are changed."""
+
+    teams: Teams
+    keys: Keys
+    by: Authority
+
+
+def ask(question: Callable[[Office], Awaitable[T]]) -> T:
+    """Put a question to the configured or the running service, or end with one line."""
     settings = settings_or_exit()
     logs.configure("warning", secrets=settings.secrets)
     try:
@@ -38,12 +49,17 @@ def ask(question: Callable[[Teams], Awaitable[T]]) -> T:
         raise click.ClickException(str(error)) from None
 
 
-async def _ask(settings: Settings, question: Callable[[Teams], Awaitable[T]]) -> T:
+async def _ask(settings: Settings, question: Callable[[Office], Awaitable[T]]) -> T:
     url, pepper = await _find(settings)
     await require_schema(url, wait_s=5)
     database = Database(url, pool_size=1, application_name="acestep-cli")
     try:
-        return await question(Teams(database, pepper=pepper.encode(), actor=f"cli:{_user()}"))
+        office = Office(
+            teams=Teams(database),
+            keys=Keys(database, pepper=pepper.encode()),
+            by=Authority.operator(f"cli:{_user()}"),
+        )
+        return await question(office)
     finally:
         await database.close()
 
@@ -73,6 +89,16 @@ def _user() -> str:
 def print_json(value: Any) -> None:
     """Print one JSON document; times as the API writes them."""
     click.echo(msgspec.json.format(msgspec.json.encode(_plain(value)), indent=2).decode())
+
+
+def print_details(item: Mapping[str, Any]) -> None:
+    """Print the parts of one thing, a line each; what is not set is empty."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in item.items():
+        table.add_row(name.replace("_", " "), _cell(value))
+    Console(highlight=False, markup=False).print(table)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

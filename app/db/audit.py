@@ -7,9 +7,16 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.audit_log import AuditEntry
+
 _NOTE = text("""
 INSERT INTO audit_log (actor, action, object, change)
 VALUES (:actor, :action, :object, CAST(:change AS jsonb))
+""")
+_PAGE = text("""
+SELECT id AS number, at, actor, action, object, change FROM audit_log
+WHERE CAST(:before AS bigint) IS NULL OR id < CAST(:before AS bigint)
+ORDER BY id DESC LIMIT :most
 """)
 
 
@@ -23,3 +30,8 @@ class Audit:
         """Record who changed what; `change` never holds a secret."""
         values = {"actor": actor, "action": action, "object": object_}
         await self._connection.execute(_NOTE, {**values, "change": msgspec.json.encode(change).decode()})
+
+    async def page(self, *, before: int | None, most: int) -> list[AuditEntry]:
+        """Entries before a number, newest first."""
+        rows = await self._connection.execute(_PAGE, {"before": before, "most": most})
+        return [AuditEntry(**row._mapping) for row in rows]

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Row, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.queue import positions
 from app.domain.history import StoredEvent, StoredTask
 from app.domain.task import ClipView, TaskId, TaskStatus, TeamId
 
@@ -27,8 +28,7 @@ SELECT t.seq, t.id, t.team_id, g.public_id AS public_team_id, k.public_id AS pub
        t.requested_model, t.model, t.result, t.error_code, t.error_message,
        p.request, p.content_type, p.params, p.adjustments, p.inputs, p.labels, p.client, p.webhook_url,
        CASE WHEN t.status = 'queued' THEN
-           (SELECT count(*) FROM tasks q WHERE q.status = 'queued' AND q.lane = t.lane
-                AND (q.queue_rank, q.seq) <= (t.queue_rank, t.seq)) END AS queue_position
+           (SELECT position FROM ({positions("me.id = t.id")}) places) END AS queue_position
 FROM tasks t
 JOIN teams g ON g.id = t.team_id
 LEFT JOIN api_keys k ON k.id = t.api_key_id AND {_KEY.format(of="t")}

@@ -53,7 +53,12 @@ class Team(Base):
 
 
 class TeamState(Base):
-    """Counters of a team: the only hot row, so it is narrow and apart."""
+    """Counters of a team: the only hot row, so it is narrow and apart.
+
+    `turn_start` and `turn_end` lie on a time line that all teams share, on which a turn lasts 1 / weight: the
+    team's next turn begins where its last one ended, but not before the turn that was given last.
+    `still_waiting`: more of the team's tasks could have run when it got its last turn.
+    """
 
     __tablename__ = "team_state"
     __table_args__ = (
@@ -64,6 +69,9 @@ class TeamState(Base):
     team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"), primary_key=True)
     running: Mapped[int] = mapped_column(server_default=ZERO)
     last_served: Mapped[datetime | None]
+    turn_start: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
+    turn_end: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
+    still_waiting: Mapped[bool] = mapped_column(server_default=text("false"))
     succeeded: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     failed: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     cancelled: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
@@ -125,6 +133,15 @@ class Task(Base):
                 "kind = 'generate' AND status IN ('succeeded', 'failed') AND started_at IS NOT NULL"
             ),
         ),
+        # The ends that the index of the average leaves out: with it, the last hour is two short ranges.
+        Index(
+            "ix_tasks_other_ends",
+            "finished_at",
+            postgresql_where=text(
+                "kind = 'generate' AND finished_at IS NOT NULL "
+                "AND (status = 'cancelled' OR started_at IS NULL)"
+            ),
+        ),
         Index(
             "uq_tasks_idempotency",
             "team_id",
@@ -174,6 +191,7 @@ class Task(Base):
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     gpu_seconds: Mapped[float | None] = mapped_column(DOUBLE_PRECISION)
+    reserved_seconds: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
 
 
 class TaskParams(Base):
@@ -317,11 +335,16 @@ class WebhookDelivery(Base):
 
 
 class UsageDaily(Base):
-    """What a key of a team executed on one UTC day with one model; failed attempts count too."""
+    """What a key of a team executed on one UTC day with one model; failed attempts count too.
+
+    `ran` counts the tasks that ended while they ran; `run_seconds` of their last attempts and `wait_seconds`
+    up to their first start are sums over these.
+    """
 
     __tablename__ = "usage_daily"
     __table_args__ = (
         UniqueConstraint("team_id", "api_key_id", "model", "day", postgresql_nulls_not_distinct=True),
+        Index("ix_usage_daily_day", "team_id", "day"),
     )
 
     id: Mapped[Serial]
@@ -335,6 +358,8 @@ class UsageDaily(Base):
     gpu_seconds: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
     audio_seconds: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
     stored_bytes: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    ran: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    run_seconds: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
     wait_seconds: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
 
 

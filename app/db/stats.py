@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.task import TeamId
+from app.domain.usage import Drift
 
 # Waiting and running are bounded by queue and fleet; the rest are sums over one row per team.
 _NUMBERS = text("""
@@ -34,6 +35,23 @@ SELECT count(*) FILTER (WHERE status = 'queued') AS queued,
        count(*) FILTER (WHERE status = 'failed') AS failed,
        count(*) FILTER (WHERE status = 'cancelled') AS cancelled
 FROM tasks WHERE kind = 'generate'
+""")
+
+# Kept and counted numbers of every team, the kept ones negative: what is left is the difference.
+_DRIFT = text("""
+SELECT concat_ws(' ', 'team', team_id, name) AS what, sum(amount)::float8 AS difference
+FROM (
+    SELECT team_id, status AS name, count(*) AS amount FROM tasks
+    WHERE kind = 'generate' AND finished_at IS NOT NULL GROUP BY team_id, status
+    UNION ALL
+    SELECT team_id, 'running', count(*) FROM tasks WHERE status = 'running' AND lane > 0 GROUP BY team_id
+    UNION ALL
+    SELECT s.team_id, part.name, -part.amount
+    FROM team_state s, LATERAL (VALUES
+        ('succeeded', s.succeeded), ('failed', s.failed), ('cancelled', s.cancelled), ('running', s.running)
+    ) AS part (name, amount)
+) numbers
+GROUP BY team_id, name HAVING sum(amount) <> 0 ORDER BY 1
 """)
 
 
@@ -80,3 +98,7 @@ class Stats:
     async def recount(self) -> dict[str, int]:
         """Count the rows themselves; slow in a long history, for checks only."""
         return dict((await self._connection.execute(_RECOUNT)).one()._mapping)
+
+    async def drift(self) -> list[Drift]:
+        """Counters of teams that differ from a count of the rows; slow in a long history."""
+        return [Drift(**row._mapping) for row in await self._connection.execute(_DRIFT)]

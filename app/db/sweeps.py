@@ -22,6 +22,14 @@ SELECT id, attempt FROM tasks
 WHERE status = 'running' AND worker_id = :worker_id
   AND started_at < now() - make_interval(secs => :age_s)
 """)
+_FORGET_KEYS = text("""
+UPDATE tasks SET idempotency_key = NULL, request_hash = NULL
+WHERE seq = ANY(ARRAY(
+    SELECT seq FROM tasks
+    WHERE idempotency_key IS NOT NULL AND created_at < now() - make_interval(hours => CAST(:hours AS int))
+    LIMIT :most FOR UPDATE SKIP LOCKED))
+RETURNING seq
+""")
 _LOCK_COUNTERS = text("SELECT FROM team_state ORDER BY team_id FOR UPDATE")
 _CORRECT_RUNNING = text("""
 WITH counted AS MATERIALIZED (
@@ -54,6 +62,11 @@ class Sweeps:
         """Tasks and attempts that the rows have given to this worker for at least this long."""
         rows = await self._connection.execute(_HELD_BY, {"worker_id": worker_id, "age_s": age_s})
         return [(TaskId(row.id), row.attempt) for row in rows]
+
+    async def forget_idempotency_keys(self, *, older_than_h: int, most: int) -> int:
+        """Let clients use old keys again; returns how many were forgotten, at most `most`."""
+        rows = await self._connection.execute(_FORGET_KEYS, {"hours": older_than_h, "most": most})
+        return len(rows.all())
 
     async def correct_running(self) -> list[int]:
         """Set the running counters to what the rows say; returns the teams that were wrong.

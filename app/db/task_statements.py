@@ -3,16 +3,13 @@
 from sqlalchemy import TextClause, text
 
 from app.db.outbox import tell
+from app.db.turns import NEXT_TURN, PRESENT
 
-COUNT_WAITING = text("""
-SELECT (SELECT count(*) FROM tasks WHERE status = 'queued' AND lane = 1) AS total,
-       (SELECT count(*) FROM tasks WHERE status = 'queued' AND lane = 1 AND team_id = t.id) AS team,
-       t.max_queued
-FROM teams t WHERE t.id = :team_id
-""")
-
-POSITION_AT_SUBMIT = text("""
-SELECT p.submit_position FROM task_params p JOIN tasks t ON t.seq = p.task_seq WHERE t.id = :id
+# The task itself, whose first commit got no answer, or the one that took the client's key before.
+ACCEPTED = text("""
+SELECT t.id, p.submit_position, t.request_hash FROM tasks t JOIN task_params p ON p.task_seq = t.seq
+WHERE t.id = CAST(:id AS uuid)
+   OR (t.team_id = :team_id AND t.idempotency_key = CAST(:idempotency_key AS text))
 """)
 
 # clock_timestamp, not now(): inside the gate the order of commits is the order of these times.
@@ -26,10 +23,12 @@ WORDS = """ARRAY(SELECT team_id || ':' || lexeme FROM unnest(to_tsvector('simple
 INSERT = text(f"""
 WITH task AS (
     INSERT INTO tasks (id, team_id, api_key_id, parent_id, parent_relation, request_id, kind, task_type, lane,
-                       priority, requested_model, model, created_at, run_after, queue_rank)
+                       priority, requested_model, model, idempotency_key, request_hash, reserved_seconds,
+                       created_at, run_after, queue_rank)
     SELECT :id, :team_id, CAST(:api_key_id AS bigint), CAST(:parent_id AS uuid), :parent_relation,
            :request_id, :kind, :task_type, :lane, CAST(:priority AS smallint),
-           :requested_model, :model, clock.now, clock.now,
+           :requested_model, :model, CAST(:idempotency_key AS text), CAST(:request_hash AS bytea),
+           CAST(:reserved_seconds AS float8), clock.now, clock.now,
            clock.now
                - make_interval(secs => CAST(:ageing_s AS float8) * CAST(:priority AS smallint))
     FROM (SELECT clock_timestamp() AS now) clock
@@ -72,12 +71,15 @@ q.status = 'queued' AND q.run_after <= now()
 
 
 def _eligible_teams(also: str = "") -> str:
-    """Teams that may start one of their tasks now; `also` narrows the tasks."""
+    """Teams that may start one of their tasks now; `also` narrows the tasks.
+
+    A prompt job is short and does not count as running, so the limit does not hold it back.
+    """
     return f"""
 FROM team_state s JOIN teams t ON t.id = s.team_id
     WHERE t.disabled_at IS NULL
-      AND (t.max_running IS NULL OR s.running < t.max_running)
-      AND EXISTS (SELECT FROM tasks q WHERE q.team_id = s.team_id AND {_ELIGIBLE_TASK} {also})
+      AND EXISTS (SELECT FROM tasks q WHERE q.team_id = s.team_id AND {_ELIGIBLE_TASK} {also}
+                  AND (q.lane = 0 OR t.max_running IS NULL OR s.running < t.max_running))
       AND NOT EXISTS (SELECT FROM settings WHERE key = 'queue_paused' AND value = 'true'::jsonb)
 """  # noqa: S608 - parts of this file only
 
@@ -89,17 +91,33 @@ WAITED_LONG = text(
     + ")"
 )
 
+_FAIREST_FIRST = "ORDER BY r.next_turn, r.last_served NULLS FIRST, r.team_id LIMIT 1"
+
+# Weighted round robin. A team whose row another claim holds is passed over for one that would be next anyway;
+# else the claim waits, as any other choice would be unfair under load.
 # MATERIALIZED and scalar sub-selects: as plain joins the planner may run the picking once per row, and one
 # statement then claims several tasks (seen with statistics taken while the table held one row).
 CLAIM = text(f"""
-WITH team AS MATERIALIZED (
-    SELECT s.team_id {_eligible_teams()}
-    ORDER BY s.running / t.weight, s.last_served NULLS FIRST, s.team_id
-    LIMIT 1
+WITH {PRESENT}, ready AS MATERIALIZED (
+    SELECT s.team_id, s.last_served, t.max_running, CAST(t.weight AS float8) AS weight,
+           CASE WHEN 'generate' = ANY(CAST(:kinds AS text[])) THEN {NEXT_TURN} ELSE 0 END AS next_turn
+    {_eligible_teams()}
+), free AS MATERIALIZED (
+    SELECT s.* FROM team_state s JOIN ready r ON r.team_id = s.team_id
+    WHERE r.next_turn <= (SELECT min(next_turn + 1 / weight) FROM ready)
+    {_FAIREST_FIRST}
     FOR UPDATE OF s SKIP LOCKED
+), awaited AS MATERIALIZED (
+    SELECT s.* FROM team_state s
+    WHERE s.team_id = (SELECT r.team_id FROM ready r {_FAIREST_FIRST}) AND NOT EXISTS (SELECT FROM free)
+    FOR UPDATE OF s
+), team AS MATERIALIZED (
+    SELECT s.team_id, r.weight, {NEXT_TURN} AS next_turn, r.max_running - s.running AS slots
+    FROM (SELECT * FROM free UNION ALL SELECT * FROM awaited) s JOIN ready r ON r.team_id = s.team_id
 ), picked AS MATERIALIZED (
     SELECT q.seq FROM tasks q
     WHERE q.team_id = (SELECT team_id FROM team) AND {_ELIGIBLE_TASK}
+      AND (q.lane = 0 OR coalesce((SELECT slots FROM team) > 0, TRUE))
     ORDER BY q.lane, q.queue_rank, q.seq
     LIMIT 1
     FOR UPDATE SKIP LOCKED
@@ -113,9 +131,16 @@ WITH team AS MATERIALIZED (
     RETURNING seq, id, team_id, attempt, crashes, kind, task_type, lane, model, status, error_code,
               error_message
 ), served AS (
-    UPDATE team_state SET
-        running = running + (SELECT count(*) FROM claimed WHERE lane > 0), last_served = now()
-    WHERE team_id = (SELECT team_id FROM claimed)
+    UPDATE team_state s SET
+        running = s.running + c.songs, last_served = now(),
+        turn_start = CASE WHEN c.songs > 0 THEN c.next_turn ELSE s.turn_start END,
+        turn_end = CASE WHEN c.songs > 0 THEN c.next_turn + 1 / c.weight ELSE s.turn_end END,
+        still_waiting = coalesce(c.slots > 1, TRUE) AND EXISTS (
+            SELECT FROM tasks q WHERE q.team_id = c.team_id AND {_ELIGIBLE_TASK}
+            AND q.lane > 0 AND q.seq <> c.seq)
+    FROM (SELECT count(*) FILTER (WHERE lane > 0) AS songs, max(seq) AS seq FROM claimed) one,
+         LATERAL (SELECT one.songs, one.seq, team.* FROM team) c
+    WHERE s.team_id = c.team_id AND c.seq IS NOT NULL
 ), noted AS (
     INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id)
     SELECT seq, team_id, 'claimed', attempt, 'worker', CAST(CAST(:worker_id AS uuid) AS text)
@@ -184,7 +209,8 @@ WITH mine AS MATERIALIZED (
     UPDATE tasks t SET {changes}
     FROM mine WHERE t.seq = mine.seq
     RETURNING t.seq, t.id, t.team_id, t.api_key_id, t.kind, t.lane, t.model, t.status, t.attempt,
-              t.error_code, t.error_message, t.created_at, t.first_started_at, mine.old_status
+              t.error_code, t.error_message, t.created_at, t.first_started_at, t.started_at,
+              mine.old_status, mine.old_status = 'running' AND t.status <> 'queued' AS ran
 ), counted AS (
     UPDATE team_state s SET
         running = s.running - n.left_running, succeeded = s.succeeded + n.succeeded,
@@ -200,14 +226,15 @@ WITH mine AS MATERIALIZED (
     WHERE s.team_id = n.team_id
 ), metered AS (
     INSERT INTO usage_daily AS u (team_id, api_key_id, model, day, succeeded, failed, cancelled,
-                                  gpu_seconds, audio_seconds, stored_bytes, wait_seconds)
+                                  gpu_seconds, audio_seconds, stored_bytes, ran, run_seconds, wait_seconds)
     SELECT team_id, api_key_id, model, CAST(now() AT TIME ZONE 'UTC' AS date),
            count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'failed'),
            count(*) FILTER (WHERE status = 'cancelled'), sum(CAST(:gpu_seconds AS float8)),
            sum(CASE WHEN status = 'succeeded' THEN CAST(:audio_seconds AS float8) ELSE 0 END),
            sum(CASE WHEN status = 'succeeded' THEN CAST(:stored_bytes AS bigint) ELSE 0 END),
-           coalesce(sum(extract(epoch FROM first_started_at - created_at))
-                    FILTER (WHERE status <> 'queued'), 0)
+           count(*) FILTER (WHERE ran),
+           coalesce(sum(extract(epoch FROM now() - started_at)) FILTER (WHERE ran), 0),
+           coalesce(sum(extract(epoch FROM first_started_at - created_at)) FILTER (WHERE ran), 0)
     FROM done WHERE kind = 'generate'
     GROUP BY team_id, api_key_id, model
     ON CONFLICT (team_id, api_key_id, model, day) DO UPDATE SET
@@ -216,6 +243,7 @@ WITH mine AS MATERIALIZED (
         gpu_seconds = u.gpu_seconds + excluded.gpu_seconds,
         audio_seconds = u.audio_seconds + excluded.audio_seconds,
         stored_bytes = u.stored_bytes + excluded.stored_bytes,
+        ran = u.ran + excluded.ran, run_seconds = u.run_seconds + excluded.run_seconds,
         wait_seconds = u.wait_seconds + excluded.wait_seconds
 ), noted AS (
     INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id, data)

@@ -11,23 +11,22 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db import task_statements as sql
+from app.domain.idempotency import Idempotency
 from app.domain.inputs import TaskInput
-from app.domain.task import TaskId, TaskStatus, TeamId
+from app.domain.task import Accepted, TaskId, TaskStatus, TeamId
 from app.domain.terms import terms_of, text_of
-
-# Transaction-scoped lock under which waiting tasks are counted and one more is inserted.
-QUEUE_GATE_KEY = 0x0ACE57E0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
     """A task to insert; times and numbers are given by the database.
 
-    `objects` has the column values of inputs that are new in the store.
+    `objects` has the column values of inputs that are new in the store; `reserved_seconds` is the most audio
+    that the task may produce.
     """
 
     id: TaskId
@@ -42,6 +41,8 @@ class NewTask:
     priority: int = 0
     requested_model: str | None = None
     model: str
+    idempotency: Idempotency | None = None
+    reserved_seconds: float = 0.0
     request: Mapping[str, Any]
     content_type: str
     params: Mapping[str, Any]
@@ -104,23 +105,26 @@ class Tasks:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def lock_queue_gate(self) -> None:
-        """Wait until no other submission is between counting and committing.
+    async def accepted(
+        self, team_id: TeamId, *, task_id: TaskId | None, idempotency: Idempotency | None
+    ) -> Accepted | None:
+        """The answer that a task with this id, or an earlier request with this key, was given.
 
-        The lock comes first and the count in a new statement: one combined statement would count with a
-        snapshot older than the lock.
+        Raises:
+            ConflictError: the key was used for another request.
         """
-        await self._connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": QUEUE_GATE_KEY})
-
-    async def count_waiting(self, team_id: TeamId) -> tuple[int, int, int | None]:
-        """Waiting generation tasks of the whole service, those of the team, and the team's limit."""
-        row = (await self._connection.execute(sql.COUNT_WAITING, {"team_id": team_id})).one()
-        return row.total, row.team, row.max_queued
-
-    async def position_at_submit(self, task_id: TaskId) -> int | None:
-        """The position that a task was stored with, or None if there is no such task."""
-        position: int | None = await self._connection.scalar(sql.POSITION_AT_SUBMIT, {"id": task_id})
-        return position
+        values = {
+            "id": task_id,
+            "team_id": team_id,
+            "idempotency_key": idempotency.key if idempotency else None,
+        }
+        row = (await self._connection.execute(sql.ACCEPTED, values)).first()
+        if row is None:
+            return None
+        is_replayed = row.id != task_id
+        if is_replayed and idempotency:
+            idempotency.check(row.request_hash)
+        return Accepted(task_id=TaskId(row.id), queue_position=row.submit_position, is_replayed=is_replayed)
 
     async def insert(
         self, task: NewTask, *, position: int, ageing_s: float, retention_days: int | None = None
@@ -147,6 +151,9 @@ class Tasks:
                 "priority": task.priority,
                 "requested_model": task.requested_model,
                 "model": task.model,
+                "idempotency_key": task.idempotency.key if task.idempotency else None,
+                "request_hash": task.idempotency.digest if task.idempotency else None,
+                "reserved_seconds": task.reserved_seconds,
                 "request": _json(task.request),
                 "content_type": task.content_type,
                 "params": _json(task.params),

@@ -13,11 +13,14 @@ from app.db.keys import Keys
 from app.db.lists import Lists
 from app.db.metrics import Metrics
 from app.db.objects import Objects
+from app.db.operations import Operations
 from app.db.prompts import Prompts
+from app.db.queue import Queue
 from app.db.stats import Stats
 from app.db.sweeps import Sweeps
 from app.db.tasks import Tasks
 from app.db.teams import Teams
+from app.db.usage import Usage
 from app.db.views import Views
 from app.db.webhooks import Webhooks
 from app.db.workers import Workers
@@ -28,6 +31,7 @@ class UnitOfWork:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.tasks = Tasks(connection)
+        self.queue = Queue(connection)
         self.prompts = Prompts(connection)
         self.views = Views(connection)
         self.objects = Objects(connection)
@@ -36,6 +40,8 @@ class UnitOfWork:
         self.sweeps = Sweeps(connection)
         self.keys = Keys(connection)
         self.teams = Teams(connection)
+        self.usage = Usage(connection)
+        self.operations = Operations(connection)
         self.audit = Audit(connection)
         self.history = History(connection)
         self.diagnosis = Diagnosis(connection)

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.queue import positions
 from app.domain.task import ClipView, TaskId, TaskStatus, TaskView, TeamId
 
 CLIPS = """
@@ -26,12 +27,7 @@ WHERE t.id = ANY(CAST(:ids AS uuid[])) AND t.team_id = :team_id AND t.kind = 'ge
   AND t.deleted_at IS NULL
 """)  # noqa: S608 - parts of this file only
 
-_POSITIONS = text("""
-SELECT id, position
-FROM (SELECT id, row_number() OVER (ORDER BY lane, queue_rank, seq) AS position
-      FROM tasks WHERE status = 'queued' AND lane = 1) waiting
-WHERE id = ANY(CAST(:ids AS uuid[]))
-""")
+_POSITIONS = text(positions("me.id = ANY(CAST(:ids AS uuid[]))"))
 
 _STATUS = text("SELECT status, attempt, error_code, finished_at FROM tasks WHERE id = :id")
 
@@ -46,11 +42,11 @@ class Views:
         """The team's tasks among these ids; unknown, foreign and deleted ones are simply absent."""
         rows = (await self._connection.execute(_BY_IDS, {"ids": list(ids), "team_id": team_id})).all()
         queued = [row.id for row in rows if row.status == TaskStatus.QUEUED]
-        positions: dict[TaskId, int] = {}
+        places: dict[TaskId, int] = {}
         if queued:
             found = await self._connection.execute(_POSITIONS, {"ids": queued})
-            positions = {row.id: row.position for row in found}
-        return {row.id: _view(row, positions) for row in rows}
+            places = {row.id: row.position for row in found}
+        return {row.id: _view(row, places) for row in rows}
 
     async def outcome(self, task_id: TaskId) -> tuple[TaskStatus, int] | None:
         """State and attempt of a task, for a worker whose own commit got no answer."""
@@ -58,7 +54,7 @@ class Views:
         return (TaskStatus(row.status), row.attempt) if row else None
 
 
-def _view(row: Row[Any], positions: Mapping[TaskId, int]) -> TaskView:
+def _view(row: Row[Any], places: Mapping[TaskId, int]) -> TaskView:
     created_at: datetime = row.created_at
     return TaskView(
         id=TaskId(row.id),
@@ -69,7 +65,7 @@ def _view(row: Row[Any], positions: Mapping[TaskId, int]) -> TaskView:
         stage=row.stage,
         progress_text=row.progress_text,
         # A task claimed between the two statements has no place any more: it is next.
-        queue_position=positions.get(row.id, 1) if row.status == TaskStatus.QUEUED else None,
+        queue_position=places.get(row.id, 1) if row.status == TaskStatus.QUEUED else None,
         params=row.params,
         adjustments=row.adjustments,
         model=row.model,

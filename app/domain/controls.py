@@ -22,6 +22,11 @@ def parse_priority(value: Any, *, max_priority: int) -> tuple[int, Adjustment | 
     number = coerce.to_int(value)
     if number is None:
         return 0, Adjustment(field="priority", given=str(value)[:64], used=0, reason="not a whole number")
+    return clamp_priority(number, max_priority=max_priority)
+
+
+def clamp_priority(number: int, *, max_priority: int) -> tuple[int, Adjustment | None]:
+    """Set a priority to the nearest that the team may use."""
     highest = min(HIGHEST_PRIORITY, max_priority)
     used = max(LOWEST_PRIORITY, min(number, highest))
     if used == number:

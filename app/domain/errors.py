@@ -84,6 +84,13 @@ class QueueFullError(ServiceError):
     code = "queue_full"
 
 
+class QuotaExceededError(ServiceError):
+    """The team has used up its audio of this day or month; the client can retry in the next one."""
+
+    status = 429
+    code = "quota_exceeded"
+
+
 class ExportsBusyError(ServiceError):
     """Another export is running; try again when it has ended."""
 

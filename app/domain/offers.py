@@ -1,10 +1,11 @@
 """What this installation offers and allows; the parser judges a request by it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.domain.parameter import TextLimit
 from app.domain.params import TASK_TYPES
+from app.domain.teams import TeamLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +60,11 @@ class Offers:
     default_lm_backend: str = "vllm"
     limits: Limits = field(default_factory=Limits)
     max_priority: int = 0
+
+    def within(self, limits: TeamLimits) -> "Offers":
+        """Return what a team may use of this; its default model is the first allowed one."""
+        allowed = limits.allowed_models
+        models = [model for model in self.models if allowed is None or model.name in allowed]
+        names = [model.name for model in models]
+        default = self.default_model if self.default_model in names else next(iter(names), None)
+        return replace(self, models=models, default_model=default, max_priority=limits.max_priority)

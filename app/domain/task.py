@@ -71,6 +71,7 @@ class Caller:
     key_id: int | None
     scopes: frozenset[str]
     key_prefix: str | None = None
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +122,11 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The answer to a submission."""
+    """The answer to a submission; `is_replayed`: an earlier request with this Idempotency-Key got it."""
 
     task_id: TaskId
     queue_position: int
+    is_replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from app.domain.changes import Changes
 from app.domain.endpoints import Deleted, Delivery, DeliveryPage, Endpoint, EndpointList, TeamSecret
 from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish
+from app.domain.idempotency import Idempotency
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.listed import TaskPage
 from app.domain.numbers import Numbers
@@ -19,7 +20,11 @@ from app.domain.record import Record
 from app.domain.rerun import Wish
 from app.domain.stream import Told
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskView, TeamId
+from app.domain.usage import UsageQuery, UsageRow
 from app.domain.webhook import EndpointChange
+from app.services.keys import Keys
+from app.services.operations import Operations
+from app.services.teams import Teams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +126,15 @@ class Submit(Protocol):
         request_id: str,
         client: Mapping[str, str] | None,
         files: Mapping[Role, ReceivedFile],
+        idempotency: Idempotency | None = None,
     ) -> Accepted:
         """Insert the task with its inputs.
 
         Raises:
-            ValidationError: an input that cannot be used.
-            QueueFullError: no room; nothing was stored.
+            ValidationError: an input or a model that cannot be used.
+            ForbiddenError: the team is disabled.
+            QueueFullError, QuotaExceededError: no room; nothing was stored.
+            ConflictError: the idempotency key was used for another request.
         """
 
 
@@ -159,12 +167,13 @@ class RepeatTask(Protocol):
         request: Mapping[str, Any],
         request_id: str,
         client: Mapping[str, str] | None,
+        idempotency: Idempotency | None = None,
     ) -> Accepted:
         """Submit it.
 
         Raises:
             NotFoundError, ConflictError, ValidationError: what it is made from is not there, or not so.
-            QueueFullError: no room; nothing was stored.
+            QueueFullError, QuotaExceededError: no room; nothing was stored.
         """
 
 
@@ -249,13 +258,15 @@ class Services:
     """Everything that the routes call.
 
     Attributes:
+        earlier: the answer to an earlier request with this key; raises ConflictError for another request.
         query: tasks of one team by id; unknown and foreign ids are absent.
         record: audit record of a team's task, or of any for None; raises NotFoundError.
         cancel: of a team's task, or of any for None; raises NotFoundError and ConflictError.
+        usage: sums by group; raises ValidationError for too many groups.
         edit, erase: of a team's task, or of any for None; raise NotFoundError and ConflictError.
         export: a whole list, in portions; the first comes after every check.
         stats: of one team, or of all for None.
-        offers: what can be asked for now; cheap.
+        offers: what a team can ask for now; cheap.
         health: raises DatabaseUnavailableError.
         caller_by_key: who a key digest belongs to, None for unknown, expired and revoked ones.
         has_keys: whether a key was ever created; cheap.
@@ -263,6 +274,7 @@ class Services:
     """
 
     submit: Submit
+    earlier: Callable[[TeamId, Idempotency], Awaitable[Accepted | None]]
     format_input: FormatInput
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]
@@ -274,11 +286,15 @@ class Services:
     export: Callable[[Caller, TeamId | None, Filters, ExportForm], AsyncIterator[bytes]]
     audio: AudioReader
     stats: Callable[[TeamId | None], Awaitable[StatsView]]
-    offers: Callable[[], Awaitable[Offers]]
+    offers: Callable[[TeamId], Awaitable[Offers]]
     models: Callable[[], Awaitable[Sequence[OfferedModel]]]
     health: Callable[[], Awaitable[HealthView]]
     caller_by_key: Callable[[bytes], Awaitable[Caller | None]]
     has_keys: Callable[[], Awaitable[bool]]
+    usage: Callable[[UsageQuery], Awaitable[Sequence[UsageRow]]]
+    teams: Teams
+    keys: Keys
+    operations: Operations
     metrics: Callable[[], Awaitable[Numbers]]
     streams: Streams
     webhooks: Webhooks

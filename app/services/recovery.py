@@ -23,6 +23,7 @@ ORPHANS_EVERY_S = 3600.0
 ORPHAN_AGE_S = 3600.0
 ORPHANS_AT_ONCE = 500
 EXPIRED_AT_ONCE = 100
+KEYS_AT_ONCE = 5000
 RING_AGAIN_AFTER_S = 2.0
 # Deliveries of webhooks that ended are listed for this long.
 DELIVERIES_DAYS = 30
@@ -41,6 +42,7 @@ class Recovery:
         max_crashes: int,
         lease_s: float,
         store: ObjectStore | None = None,
+        idempotency_h: int = 24,
         retention: Retention | None = None,
     ) -> None:
         self._database = database
@@ -48,6 +50,7 @@ class Recovery:
         self._max_crashes = max_crashes
         self._lease_s = lease_s
         self._store = store
+        self._idempotency_h = idempotency_h
         self._retention = retention
 
     async def run_forever(self, *, every_s: float = SWEEP_EVERY_S) -> None:
@@ -64,6 +67,7 @@ class Recovery:
                 if loop.time() >= correct_at:
                     correct_at = loop.time() + CORRECT_EVERY_S
                     await self.correct_counters()
+                    await self.forget_idempotency_keys()
                 if loop.time() >= orphans_at:
                     orphans_at = loop.time() + ORPHANS_EVERY_S
                     await self.remove_orphans()
@@ -116,6 +120,18 @@ class Recovery:
             await work.deliveries.forget_old(days=DELIVERIES_DAYS)
         if wrong:
             log.error("running counters were wrong", extra={"teams": wrong})
+
+    async def forget_idempotency_keys(self) -> int:
+        """Let clients use their old `Idempotency-Key`s again; returns how many."""
+        forgotten = 0
+        while True:
+            async with self._database.autocommit() as work:
+                count = await work.sweeps.forget_idempotency_keys(
+                    older_than_h=self._idempotency_h, most=KEYS_AT_ONCE
+                )
+            forgotten += count
+            if count < KEYS_AT_ONCE:
+                return forgotten
 
     async def expire_audio(self) -> int:
         """Remove audio whose retention is over; returns how much.

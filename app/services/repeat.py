@@ -7,6 +7,7 @@ from typing import Any
 from app.db.engine import Database, retrying
 from app.domain.errors import ConflictError, NotFoundError
 from app.domain.history import StoredTask
+from app.domain.idempotency import Idempotency
 from app.domain.offers import Offers
 from app.domain.rerun import Wish, derive
 from app.domain.task import Accepted, Caller, TaskId, TaskStatus, TeamId
@@ -19,7 +20,7 @@ class Repeat:
     """The use case behind `POST /v1/tasks/{id}/retry` and `/rerun`."""
 
     def __init__(
-        self, database: Database, *, submit: Submit, offers: Callable[[], Awaitable[Offers]]
+        self, database: Database, *, submit: Submit, offers: Callable[[TeamId], Awaitable[Offers]]
     ) -> None:
         self._database = database
         self._submit = submit
@@ -36,6 +37,7 @@ class Repeat:
         request: Mapping[str, Any],
         request_id: str,
         client: Mapping[str, str] | None,
+        idempotency: Idempotency | None = None,
     ) -> Accepted:
         """Submit the new task, in the team of the old one.
 
@@ -47,17 +49,20 @@ class Repeat:
             NotFoundError: unknown or foreign.
             ConflictError: it has not ended so, or an input of it is gone.
             ValidationError: a wrong value, or something that is not offered any more.
-            QueueFullError: no room; nothing was stored.
+            QueueFullError, QuotaExceededError: no room; nothing was stored.
         """
         task = await retrying(lambda: self._read(team_id, task_id), limit_s=RETRY_LIMIT_S)
         _check_state(task, relation)
-        submission = derive(task, wish, await self._offers(), relation=relation.value, request=request)
+        offers = await self._offers(task.team_id)
+        submission = derive(task, wish, offers, relation=relation.value, request=request)
         assert submission.origin is not None
         paths = [given.path for given in submission.origin.inputs]
         if not await retrying(lambda: self._are_there(task.team_id, paths), limit_s=RETRY_LIMIT_S):
             raise ConflictError("input no longer available")
         owner = replace(caller, team_id=task.team_id)
-        return await self._submit(owner, submission, request_id=request_id, client=client, files={})
+        return await self._submit(
+            owner, submission, request_id=request_id, client=client, files={}, idempotency=idempotency
+        )
 
     async def _read(self, team_id: TeamId | None, task_id: TaskId) -> StoredTask:
         async with self._database.snapshot() as work:

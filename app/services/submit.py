@@ -1,4 +1,4 @@
-"""Accepts a task: seeds drawn once, queue limit and row in one transaction, bell after the commit."""
+"""Accepts a task: seeds drawn once, limits and row in one transaction, bell after the commit."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,15 +8,17 @@ from uuid import uuid4
 from app.db.engine import Database, retrying
 from app.db.tasks import NewTask
 from app.domain import seeds
-from app.domain.errors import DatabaseUnavailableError, QueueFullError
+from app.domain.controls import clamp_priority
+from app.domain.errors import DatabaseUnavailableError
+from app.domain.idempotency import Idempotency
 from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role
 from app.domain.ports import Doorbell, Ping
-from app.domain.task import Accepted, Caller, Submission, TaskId
+from app.domain.room import most_audio_s
+from app.domain.task import Accepted, Caller, Submission, TaskId, TeamId
 from app.services.uploads import Taken, Uploads
 
 # How long a submission may wait for a database that restarts before the client is told to come back.
 RETRY_LIMIT_S = 3.0
-QUEUE_FULL_RETRY_AFTER_S = 5
 
 
 class Submit:
@@ -30,10 +32,12 @@ class Submit:
         *,
         queue_limit: int | None,
         ageing_s: float,
+        max_duration_s: float = 600.0,
         retention_days: int | None = None,
     ) -> None:
         self._database = database
         self._uploads = uploads
+        self._max_duration_s = max_duration_s
         self._retention_days = retention_days
         self._doorbell = doorbell
         self._queue_limit = queue_limit
@@ -47,28 +51,48 @@ class Submit:
         request_id: str,
         client: Mapping[str, str] | None,
         files: Mapping[Role, ReceivedFile] = MappingProxyType({}),
+        idempotency: Idempotency | None = None,
     ) -> Accepted:
-        """Store inputs and task, and wake a worker.
+        """Store inputs and task, and wake a worker; or answer as before to a repeated request.
 
         Raises:
-            ValidationError: an input that cannot be used.
-            QueueFullError: as many tasks wait as may; nothing was stored.
+            ValidationError: an input or a model that cannot be used.
+            ForbiddenError: the team is disabled.
+            QueueFullError, QuotaExceededError: no room; nothing was stored.
+            ConflictError: the idempotency key was used for another request.
             DatabaseUnavailableError: nothing is known to be stored.
         """
         taken = await self._uploads.take(caller.team_id, submission.params, files)
         if submission.origin is not None:
             taken = replace(taken, inputs=[*submission.origin.inputs, *taken.inputs])
         task = self._new_task(caller, submission, taken, request_id=request_id, client=client)
+        task = replace(task, idempotency=idempotency)
         try:
-            position = await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
+            accepted = await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
         except DatabaseUnavailableError:
-            self._uploads.discard_unless(lambda: self._is_stored(task.id), taken)
+            self._uploads.discard_unless(lambda: self._is_stored(task), taken)
             raise
         except Exception:
             await self._uploads.discard(taken)
             raise
-        self._doorbell.ring([Ping(task.id, 0)])
-        return Accepted(task_id=task.id, queue_position=position)
+        if accepted.is_replayed:
+            await self._uploads.discard(taken)
+        else:
+            self._doorbell.ring([Ping(task.id, 0)])
+        return accepted
+
+    async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
+        """The answer to an earlier request with this key, before anything of the new one is judged.
+
+        Raises:
+            ConflictError: the key was used for another request.
+        """
+
+        async def look() -> Accepted | None:
+            async with self._database.autocommit() as work:
+                return await work.tasks.accepted(team_id, task_id=None, idempotency=idempotency)
+
+        return await retrying(look, limit_s=RETRY_LIMIT_S)
 
     def _new_task(
         self,
@@ -99,6 +123,7 @@ class Submit:
             priority=submission.priority,
             requested_model=submission.requested_model,
             model=params["model"],
+            reserved_seconds=most_audio_s(params, taken.inputs, max_duration_s=self._max_duration_s),
             request=submission.request,
             content_type=submission.content_type,
             params={**params, "seeds": drawn, "lm_seed": lm_seed},
@@ -110,32 +135,27 @@ class Submit:
             webhook_url=submission.webhook_url,
         )
 
-    async def _is_stored(self, task_id: TaskId) -> bool:
+    async def _is_stored(self, task: NewTask) -> bool:
         """Whether the row was committed; the gate makes it wait for a try that has not ended."""
         async with self._database.transaction() as work:
-            await work.tasks.lock_queue_gate()
-            return await work.tasks.position_at_submit(task_id) is not None
+            await work.queue.lock_gate()
+            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=None)
+            return stored is not None
 
-    async def _store(self, task: NewTask) -> int:
+    async def _store(self, task: NewTask) -> Accepted:
         async with self._database.transaction() as work:
-            await work.tasks.lock_queue_gate()
-            stored = await work.tasks.position_at_submit(task.id)
-            if stored is not None:  # an earlier try was committed, only its answer was lost
+            await work.queue.lock_gate()
+            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=task.idempotency)
+            if stored is not None:
                 return stored
-            waiting, of_team, team_limit = await work.tasks.count_waiting(task.team_id)
-            _check("queue is full", waiting, self._queue_limit)
-            _check("the team's queue is full", of_team, team_limit)
+            room = await work.queue.room(task.team_id, priority=task.priority, ageing_s=self._ageing_s)
+            room.check(queue_limit=self._queue_limit, model=task.model, wanted_s=task.reserved_seconds)
+            priority, note = clamp_priority(task.priority, max_priority=room.limits.max_priority)
+            adjustments = [*task.adjustments, *([note] if note else [])]
             await work.tasks.insert(
-                task,
-                position=waiting + 1,
+                replace(task, priority=priority, adjustments=adjustments),
+                position=room.position,
                 ageing_s=self._ageing_s,
                 retention_days=self._retention_days,
             )
-            return waiting + 1
-
-
-def _check(what: str, waiting: int, limit: int | None) -> None:
-    if limit is not None and waiting >= limit:
-        raise QueueFullError(
-            f"{what}: {waiting} of {limit} tasks waiting", retry_after_s=QUEUE_FULL_RETRY_AFTER_S
-        )
+        return Accepted(task_id=task.id, queue_position=room.position)

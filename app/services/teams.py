@@ -1,151 +1,121 @@
-"""Tenancy: teams, their limits and their keys. Every change is noted in the audit log."""
+"""Tenancy: teams and their limits. Every change is noted in the audit log."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
 
 from app.db.engine import Database
+from app.db.unit_of_work import UnitOfWork
+from app.domain.audit_log import changed
+from app.domain.authority import Authority
 from app.domain.errors import ConflictError, NotFoundError, ValidationError
-from app.domain.keys import ALL_SCOPES, PREFIX_CHARS, key_digest, make_key
-from app.domain.teams import Key, Team, TeamLimits
-from app.domain.wire_json import rfc3339
+from app.domain.page import Numbered, Page, page_of
+from app.domain.task import Caller, TeamId
+from app.domain.team_keys import Key
+from app.domain.teams import LIMITS, Team, TeamLimits, check_narrower, read_team
 
-MAX_NAME_CHARS = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewKey:
-    """A key at the only moment at which its text exists."""
-
-    text: str = field(repr=False)
-    key: Key
+DEFAULT_TEAM = "default"
 
 
 class Teams:
-    """The use cases of `acestep-service team` and `acestep-service key`.
+    """The use cases of `/v1/teams` and of `acestep-service team`."""
 
-    `actor` names who acts, for the audit log.
-    """
-
-    def __init__(self, database: Database, *, pepper: bytes, actor: str) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._pepper = pepper
-        self._actor = actor
 
-    async def create_team(self, name: str, limits: TeamLimits) -> Team:
+    async def create(self, by: Authority, fields: Mapping[str, Any]) -> Team:
         """Make a team.
 
         Raises:
-            ValidationError: a name or limit that cannot be.
+            ValidationError: no name, or a name or limit that cannot be.
             ConflictError: the name is taken.
         """
-        _check_name(name, "team name")
-        _check_limits(limits)
+        values = read_team(fields)
+        if "name" not in values:
+            raise ValidationError("name: a team needs one")
+        limits = TeamLimits(**{name: value for name, value in values.items() if name in LIMITS})
         async with self._database.transaction() as work:
-            team = await work.teams.add(name, limits)
+            team = await work.teams.add(values["name"], limits, disabled=values.get("disabled", False))
             if team is None:
-                raise ConflictError(f"a team named {name} exists already")
-            await work.audit.note(
-                self._actor, "team.created", f"team {team.id}", {"name": name, **limits.columns()}
-            )
+                raise ConflictError(f"a team named {values['name']} exists already")
+            await work.audit.note(by.name, "team.created", f"team {team.id}", values)
         return team
 
-    async def teams(self) -> list[Team]:
-        """List every team."""
+    async def page(self, *, after: UUID | None = None, limit: int) -> Page[Team]:
+        """One page of all teams, oldest first."""
         async with self._database.autocommit() as work:
-            return await work.teams.all()
+            found = await work.teams.page(after=after, most=limit + 1)
+        return page_of(found, limit, lambda team: team.id)
 
-    async def create_key(
-        self, team: str, *, name: str, scopes: Sequence[str], expires_at: datetime | None = None
-    ) -> NewKey:
-        """Make a key of a team; from then on no call is accepted without one.
+    async def all(self) -> list[Team]:
+        """List every team, oldest first."""
+        async with self._database.autocommit() as work:
+            return await work.teams.page()
 
-        Raises:
-            ValidationError: a name, scope or time that cannot be.
-            NotFoundError: no such team.
-        """
-        _check_name(name, "key name")
-        _check_scopes(scopes)
-        if expires_at is not None and expires_at <= datetime.now(UTC):
-            raise ValidationError("the key would be expired from the start")
-        text = make_key()
-        async with self._database.transaction() as work:
-            key = await work.keys.add(
-                team,
-                name=name,
-                prefix=text[:PREFIX_CHARS],
-                last4=text[-4:],
-                digest=key_digest(text.encode(), self._pepper),
-                scopes=sorted(set(scopes)),
-                expires_at=expires_at,
-                created_by=self._actor,
-            )
-            if key is None:
-                raise NotFoundError(f"there is no team named {team}")
-            await work.audit.note(self._actor, "key.created", f"key {key.id}", _shown(key))
-        return NewKey(text=text, key=key)
-
-    async def keys(self, team: str | None = None) -> list[Key]:
-        """List the keys of one team or of all; revoked and expired ones too.
+    async def one(self, team: TeamId | UUID | str) -> Team:
+        """Show a team, by its internal number, its id or its name.
 
         Raises:
             NotFoundError: no such team.
         """
         async with self._database.autocommit() as work:
-            if team is not None and team not in [each.name for each in await work.teams.all()]:
-                raise NotFoundError(f"there is no team named {team}")
-            return await work.keys.all(team)
+            return (await find_team(work, team)).item
 
-    async def revoke_key(self, reference: str) -> Key:
-        """End a key, named by its id or its prefix; a revoked one stays as it is.
+    async def own(self, caller: Caller) -> tuple[Team, Key | None]:
+        """Show the team of a caller, and the stored key that it uses."""
+        async with self._database.autocommit() as work:
+            team = await find_team(work, caller.team_id)
+            return team.item, await work.keys.by_number(caller.key_id) if caller.key_id else None
+
+    async def change(self, by: Authority, team: TeamId | UUID | str, fields: Mapping[str, Any]) -> Team:
+        """Change some fields of a team; who is no admin can only lower the limits of the own one.
 
         Raises:
-            NotFoundError: no such key.
-            ConflictError: two keys have this prefix.
+            ValidationError: a field or value that cannot be.
+            ForbiddenError: only an admin may do this.
+            NotFoundError: no such team.
+            ConflictError: the name is taken, or this team must keep it.
         """
+        values = read_team(fields)
         async with self._database.transaction() as work:
-            found = await work.keys.named(reference)
-            if not found:
-                raise NotFoundError("there is no key with this id or prefix")
-            if len(found) > 1:
-                raise ConflictError(f"{len(found)} keys begin with {reference}; name the id")
-            revoked = await work.keys.revoke(found[0])
-            if revoked is None:
-                return found[0]
-            await work.audit.note(self._actor, "key.revoked", f"key {revoked.id}", _shown(revoked))
-        return revoked
+            found = await find_team(work, team)
+            await work.teams.lock(found.number)
+            found = await find_team(work, TeamId(found.number))
+            before = found.item
+            if not by.is_admin:
+                check_narrower(before, values)
+            _check_identity(by, found, values)
+            difference = changed({name: getattr(before, name) for name in values}, values)
+            if not difference:
+                return before
+            after = await work.teams.change(found.number, values)
+            if after is None:
+                raise ConflictError(f"a team named {values['name']} exists already")
+            await work.audit.note(by.name, "team.changed", f"team {before.id}", difference)
+        return after
 
 
-def _shown(key: Key) -> dict[str, object]:
-    return {
-        "team": key.team,
-        "name": key.name,
-        "prefix": key.prefix,
-        "scopes": key.scopes,
-        "expires_at": rfc3339(key.expires_at) if key.expires_at else None,
-    }
+async def find_team(work: UnitOfWork, team: TeamId | UUID | str) -> Numbered[Team]:
+    """Find a team by its internal number, its id or its name.
+
+    Raises:
+        NotFoundError: no such team.
+    """
+    match team:
+        case UUID():
+            found, text = await work.teams.find(id_=team), "team not found"
+        case str():
+            found, text = await work.teams.find(name=team), f"there is no team named {team}"
+        case _:
+            found, text = await work.teams.find(number=team), "team not found"
+    if found is None:
+        raise NotFoundError(text)
+    return found
 
 
-def _check_name(name: str, what: str) -> None:
-    if not name.strip() or name != name.strip() or len(name) > MAX_NAME_CHARS or not name.isprintable():
-        raise ValidationError(f"{what}: 1 to {MAX_NAME_CHARS} printable characters, no blanks around them")
-
-
-def _check_limits(limits: TeamLimits) -> None:
-    for name, value in limits.columns().items():
-        lowest = -10 if name == "max_priority" else 0
-        if isinstance(value, int | float) and not lowest <= value < 2**31:
-            raise ValidationError(f"{name}: {value} is out of range")
-    if not limits.weight > 0:
-        raise ValidationError("weight: must be greater than 0")
-    if limits.max_priority > 10:
-        raise ValidationError("max_priority: must be -10 to 10")
-
-
-def _check_scopes(scopes: Sequence[str]) -> None:
-    known = ", ".join(sorted(ALL_SCOPES))
-    unknown = sorted(set(scopes) - ALL_SCOPES)
-    if unknown:
-        raise ValidationError(f"unknown scope {', '.join(unknown)}; known: {known}")
-    if not scopes:
-        raise ValidationError(f"a key needs at least one scope of {known}")
+def _check_identity(by: Authority, team: Numbered[Team], values: Mapping[str, Any]) -> None:
+    """Refuse what would lock the service or the caller out."""
+    if team.item.name == DEFAULT_TEAM and values.get("name", DEFAULT_TEAM) != DEFAULT_TEAM:
+        raise ConflictError("the team default keeps its name: the operator's key belongs to it")
+    if values.get("disabled") and by.team_id == team.number:
+        raise ConflictError("a key cannot disable its own team")

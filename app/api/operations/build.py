@@ -12,7 +12,7 @@ ERRORS = {
     413: "The body or one of its files is too large.",
     415: "The content type is not supported.",
     416: "The range begins behind the end of the file.",
-    429: "The queue is full; try again after `Retry-After` seconds.",
+    429: "The queue is full or a quota is used up; try again after `Retry-After` seconds.",
     500: "Internal error.",
     503: "The database, the store or a language model is not available.",
 }
@@ -91,6 +91,34 @@ def body(*, json: str, form: str, multipart: str | None = None, required: bool =
     }
     content = {media_type: {"schema": ref(name)} for media_type, name in kinds.items()}
     return {"required": required, "content": content}
+
+
+def fields_body(fields: Described, *, required: Sequence[str] = ()) -> Described:
+    """Describe a body of own routes: JSON with these fields only; missing where nothing is required."""
+    token = {"ai_token": {"type": "string", "description": "The key, instead of the header."}}
+    schema: Described = {"type": "object", "properties": fields | token, "additionalProperties": False}
+    if required:
+        schema["required"] = list(required)
+    return {"required": bool(required), "content": {"application/json": {"schema": schema}}}
+
+
+def idempotency_key() -> Described:
+    """Describe the header that makes a repetition harmless."""
+    about = (
+        "1 to 255 printable characters. A repetition with the same key gets the first answer and "
+        "`Idempotent-Replayed: true`; another request with it is a conflict."
+    )
+    schema = {"type": "string", "minLength": 1, "maxLength": 255, "examples": ["order-1"]}
+    return parameter("header", "Idempotency-Key", about, schema)
+
+
+def list_parameters() -> list[Described]:
+    """Describe `limit` and `cursor` of a list."""
+    limit = {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
+    return [
+        parameter("query", "limit", "Items on one page.", limit),
+        parameter("query", "cursor", "`next_cursor` of the page before.", {"type": "string"}),
+    ]
 
 
 def parameter(place: str, name: str, about: str, schema: Described, *, required: bool = False) -> Described:

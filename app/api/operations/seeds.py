@@ -10,6 +10,7 @@ from app.api.operations.build import (
     body,
     get,
     header,
+    idempotency_key,
     operation,
     parameter,
     ref,
@@ -36,10 +37,12 @@ def _release_task() -> Described:
         "release_task",
         "Submit a generation",
         "Stores a task and answers after the commit. Numbers outside their range are set to the nearest "
-        "allowed value and recorded; a wrong choice is an error. An empty object is valid.",
+        "allowed value and recorded; a wrong choice is an error. An empty object is valid. `queue_position` "
+        "is an estimate where several teams wait.",
         answer=ref("AcceptedTask"),
         errors=(*BODY_ERRORS, 409, 429),
         body=body(json="ReleaseTask", form="ReleaseTaskForm", multipart="ReleaseTaskFiles"),
+        parameters=[idempotency_key()],
     )
 
 

@@ -1,6 +1,14 @@
 """Own routes of single tasks."""
 
-from app.api.operations.build import BODY_ERRORS, KEY_ERRORS, Described, operation, parameter, ref
+from app.api.operations.build import (
+    BODY_ERRORS,
+    KEY_ERRORS,
+    Described,
+    idempotency_key,
+    operation,
+    parameter,
+    ref,
+)
 
 _ALL = (*BODY_ERRORS, 404, 409)
 
@@ -69,7 +77,7 @@ def _retry() -> Described:
         "A new task with the same parameters and seeds, which names this one as its parent.",
         answer=ref("AcceptedTask"),
         errors=(*_ALL, 429),
-        parameters=[TASK_ID],
+        parameters=[TASK_ID, idempotency_key()],
     ) | {"requestBody": _json("OnlyToken")}
 
 
@@ -81,7 +89,7 @@ def _rerun() -> Described:
         "are the same, on the same machine and versions.",
         answer=ref("AcceptedTask"),
         errors=(*_ALL, 429),
-        parameters=[TASK_ID],
+        parameters=[TASK_ID, idempotency_key()],
     ) | {"requestBody": _json("RerunTask")}
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -14,12 +15,14 @@ from litestar import Litestar
 
 from app.db.engine import Database
 from app.db.tasks import Actor
+from app.domain.authority import Authority
 from app.domain.filters import Filters
-from app.domain.keys import OPEN_SCOPES, Scope, key_digest
-from app.domain.task import TaskId, TeamId
-from app.domain.teams import TeamLimits
+from app.domain.keys import ALL_SCOPES, Scope, key_digest
+from app.domain.task import TaskId
+from app.domain.team_keys import NewKey
 from app.domain.webhook import EndpointChange
 from app.main import build
+from app.services.keys import Keys
 from app.services.lists import Lists
 from app.services.teams import Teams
 from app.settings import load
@@ -28,11 +31,12 @@ from tests.builders import MODEL, WORKER, a_clip, a_task, claim
 from tests.webhooks import webhooks_of
 
 PEPPER = "pepper-of-the-tests"
+OPERATOR = Authority.operator("cli:test")
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """A team with a key, a finished task with a stored clip, and a waiting one."""
+    """A team whose key may do all but administer, a finished task with a stored clip, and a waiting one."""
 
     name: str
     key: str
@@ -57,20 +61,29 @@ class World:
 
     app: Litestar
     client: httpx.AsyncClient
-    teams: Teams
+    keys: Keys
     a: Tenant
     b: Tenant
+    admin: NewKey
+
+    async def make_key(self, *scopes: str, team: str = "team-a", name: str = "made") -> NewKey:
+        return await self.keys.create(OPERATOR, team, name=name, scopes=scopes)
+
+    async def as_admin(self, verb: str, url: str, **request: Any) -> httpx.Response:
+        headers = {"authorization": f"Bearer {self.admin.text}"}
+        return await self.client.request(verb, url, headers=headers, **request)
 
 
 @pytest_asyncio.fixture
 async def world(db: Database, database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    teams = Teams(db, pepper=PEPPER.encode(), actor="test")
+    keys = Keys(db, pepper=PEPPER.encode())
     settings = load(data_dir=tmp_path, config_path=MODEL)
-    tenants = [await a_tenant(db, teams, name, tmp_path) for name in ("team-a", "team-b")]
+    tenants = [await a_tenant(db, keys, name, tmp_path) for name in ("team-a", "team-b")]
+    admin = await keys.create(OPERATOR, "default", name="admin", scopes=["admin"])
     app = await build(settings, database_url=database_url, redis_url=redis_url, pepper=PEPPER.encode())
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with running(app), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield World(app, client, teams, *tenants)
+        yield World(app, client, keys, *tenants, admin)
 
 
 @asynccontextmanager
@@ -90,10 +103,10 @@ async def running(app: Litestar) -> AsyncIterator[None]:
     await living
 
 
-async def a_tenant(db: Database, teams: Teams, name: str, folder: Path) -> Tenant:
-    await teams.create_team(name, TeamLimits())
-    scopes = [str(scope) for scope in OPEN_SCOPES | {Scope.TEAM_MANAGE}]
-    made = await teams.create_key(name, name="tests", scopes=scopes)
+async def a_tenant(db: Database, keys: Keys, name: str, folder: Path) -> Tenant:
+    made_team = await Teams(db).create(OPERATOR, {"name": name})
+    scopes = [str(scope) for scope in ALL_SCOPES - {Scope.ADMIN}]
+    made = await keys.create(OPERATOR, name, name=f"key of {name}", scopes=scopes)
     async with db.autocommit() as work:
         caller = await work.keys.caller(key_digest(made.text.encode(), PEPPER.encode()))
     assert caller is not None
@@ -129,13 +142,7 @@ async def a_tenant(db: Database, teams: Teams, name: str, folder: Path) -> Tenan
         audio=row["public_key"],
         sha256=row["sha256"],
         cursor=first.next_cursor,
-        team_id=await public_id(db, team),
+        team_id=str(made_team.id),
         webhook=webhook.id,
         delivery=told.items[0].id,
     )
-
-
-async def public_id(db: Database, team: TeamId) -> str:
-    """The id of a team on the wire."""
-    async with db.transaction() as work:
-        return str(await work.webhooks.set_team_secrets(team, []))

@@ -41,6 +41,7 @@ def owned(tenant: Tenant, kind: str) -> list[str]:
         "cursor": [tenant.cursor],
         "word": [tenant.name],
         "team": [tenant.team_id],
+        "worker": [str(uuid4())],  # workers belong to nobody
         "webhook": [tenant.webhook],
         "delivery": [tenant.delivery],
     }[kind]
@@ -68,6 +69,8 @@ def by_filters(**more: str) -> list[Case]:
 PATH_PARAMETERS = {
     "task_id": "task",
     "team_id": "team",
+    "key_id": "key",
+    "worker_id": "worker",
     "webhook_id": "webhook",
     "delivery_id": "delivery",
 }
@@ -90,6 +93,14 @@ CASES = {
         Case("audio", lambda path: {"json": {"task_type": "cover", "src_audio_path": path}}),
         Case("audio", lambda path: {"json": {"reference_audio_path": f"/v1/audio?path={path}"}}),
     ],
+    "GET /v1/keys": [Case("team", lambda id_: {"params": {"team": id_}})],
+    "POST /v1/keys": [
+        Case("team", lambda id_: {"json": {"name": "x", "scopes": ["tasks:read"], "team_id": id_}}),
+    ],
+    "GET /v1/usage": [
+        Case("key", lambda id_: {"params": {"key_id": id_}}),
+        Case("team", lambda id_: {"params": {"team": id_}}),
+    ],
 }
 
 BODIES = {
@@ -110,6 +121,13 @@ NO_IDS = {
     "GET /web/{name}",
     "POST /create_random_sample",
     "POST /format_input",
+    "GET /v1/teams",
+    "POST /v1/teams",
+    "GET /v1/admin/status",
+    "GET /v1/admin/workers",
+    "GET /v1/admin/audit",
+    "POST /v1/admin/queue/pause",
+    "POST /v1/admin/queue/resume",
 }
 
 
@@ -164,7 +182,7 @@ async def test_a_route_without_a_case_is_noticed() -> None:
     with pytest.raises(AssertionError, match="no case for GET /v1/new"):
         cases("GET", "/v1/new")
     with pytest.raises(AssertionError, match="name them"):
-        cases("GET", "/v1/keys/{key_id}")
+        cases("GET", "/v1/things/{thing_id}")
 
 
 @pytest.mark.parametrize("prefix", ["", "/api"])

@@ -57,7 +57,7 @@ async def test_an_ended_task_is_one_event(world: World, address: str) -> None:
 async def test_a_team_sees_its_own_tasks_only_and_an_admin_all(
     world: World, address: str, db: Database
 ) -> None:
-    admin = await world.teams.create_key("team-b", name="boss", scopes=["admin"])
+    admin = await world.make_key("admin", team="team-b")
     url = f"{address}/v1/tasks/stream"
     headers = {**world.a.headers, "last-event-id": "0"}  # everything there ever was
     async with (

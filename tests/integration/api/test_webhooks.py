@@ -130,7 +130,7 @@ async def test_a_team_is_me_or_its_own_id_and_an_admin_reaches_all(world: World)
     assert [each["id"] for each in own["items"]] == [world.a.webhook]
     foreign = await ask(world, "GET", f"/v1/teams/{world.b.team_id}/webhooks")
     assert (foreign.status_code, foreign.json()["error"]) == (404, "team not found")
-    admin = await world.teams.create_key("team-a", name="boss", scopes=["admin"])
+    admin = await world.make_key("admin", team="team-a")
     seen = await ask(world, "GET", f"/v1/teams/{world.b.team_id}/webhooks", key=admin.text)
     assert [each["id"] for each in seen.json()["data"]["items"]] == [world.b.webhook]
 

@@ -175,7 +175,7 @@ async def test_prompt_tasks_are_no_part_of_statistics_and_of_the_music_queue(
     async with world.db.autocommit() as work:
         numbers = await work.stats.numbers(team, window=50, lease_s=30)
         assert (numbers.queue_size, numbers.queued) == (0, 0)
-        assert (await work.tasks.count_waiting(team))[0] == 0
+        assert (await work.queue.room(team)).waiting == 0
     await world.write(await world.claim(), caption="x")
     await asking
     async with world.db.autocommit() as work:

@@ -1,7 +1,5 @@
-"""Teams and keys: what is made, who may use it, and what the audit log keeps."""
+"""Teams: what is made and changed, by whom, and what the audit log keeps."""
 
-import asyncio
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -9,19 +7,18 @@ import msgspec
 import pytest
 
 from app.db.engine import Database
-from app.domain.errors import ConflictError, NotFoundError, ValidationError
-from app.domain.keys import PREFIX_CHARS, is_well_formed, key_digest
+from app.domain.authority import Authority
+from app.domain.errors import ConflictError, ForbiddenError, NotFoundError, ValidationError
+from app.domain.keys import Scope
 from app.domain.task import TeamId
-from app.domain.teams import TeamLimits
-from app.services.keys import OPEN_CACHE_S, Keys
 from app.services.teams import Teams
 
-PEPPER = b"pepper"
+OPERATOR = Authority.operator("cli:test")
 
 
 @pytest.fixture
 def teams(db: Database) -> Teams:
-    return Teams(db, pepper=PEPPER, actor="cli:test")
+    return Teams(db)
 
 
 async def fetch(database_url: str, query: str) -> list[Any]:
@@ -31,136 +28,142 @@ async def fetch(database_url: str, query: str) -> list[Any]:
     return rows
 
 
+async def audited(database_url: str) -> list[tuple[str, str, Any]]:
+    rows = await fetch(database_url, "SELECT actor, action, change FROM audit_log ORDER BY id")
+    return [(row["actor"], row["action"], msgspec.json.decode(row["change"])) for row in rows]
+
+
+def manager(team: TeamId) -> Authority:
+    return Authority(name="ace_manager", scopes=frozenset({Scope.TEAM_MANAGE}), team_id=team)
+
+
 async def test_a_team_is_made_with_its_limits_and_counters(teams: Teams, database_url: str) -> None:
-    made = await teams.create_team("studio", TeamLimits(max_queued=3, weight=2.0, allowed_models=["a"]))
-    assert (made.name, made.max_queued, made.weight, made.allowed_models) == ("studio", 3, 2.0, ["a"])
-    assert [team.name for team in await teams.teams()] == ["default", "studio"]
+    wish = {"name": "studio", "max_queued": 3, "weight": 2.0, "allowed_models": ["b", "a", "b"]}
+    made = await teams.create(OPERATOR, wish)
+    assert (made.name, made.max_queued, made.weight, made.allowed_models) == ("studio", 3, 2.0, ["a", "b"])
+    assert (made.max_running, made.max_priority, made.disabled) == (None, 0, False)
+    assert [team.name for team in await teams.all()] == ["default", "studio"]
+    assert await teams.one("studio") == await teams.one(made.id) == made
     (row,) = await fetch(
         database_url,
         "SELECT s.running FROM team_state s JOIN teams t ON t.id = s.team_id AND t.name = 'studio'",
     )
     assert row["running"] == 0
     with pytest.raises(ConflictError, match="studio exists"):
-        await teams.create_team("studio", TeamLimits())
+        await teams.create(OPERATOR, {"name": "studio"})
+    assert await audited(database_url) == [
+        ("cli:test", "team.created", {**wish, "allowed_models": ["a", "b"]})
+    ]
 
 
 @pytest.mark.parametrize(
-    ("name", "limits"),
+    ("fields", "text"),
     [
-        ("", {}),
-        (" a", {}),
-        ("a\n", {}),
-        ("x" * 65, {}),
-        ("a", {"weight": 0.0}),
-        ("a", {"weight": float("nan")}),
-        ("a", {"max_queued": -1}),
-        ("a", {"max_running": 2**31}),
-        ("a", {"max_priority": 11}),
+        ({}, "name: a team needs one"),
+        ({"name": ""}, "printable"),
+        ({"name": " a"}, "printable"),
+        ({"name": "a\n"}, "printable"),
+        ({"name": "x" * 65}, "printable"),
+        ({"name": 1}, "printable"),
+        ({"name": "a", "weight": 0.0}, "weight: must be 0.001 to 1000"),
+        ({"name": "a", "weight": float("nan")}, "weight"),
+        ({"name": "a", "weight": None}, "weight: must be a number"),
+        ({"name": "a", "max_queued": -1}, "max_queued"),
+        ({"name": "a", "max_queued": 1.5}, "max_queued: must be a whole number"),
+        ({"name": "a", "max_queued": True}, "max_queued: must be a whole number"),
+        ({"name": "a", "max_running": 2**31}, "max_running"),
+        ({"name": "a", "max_priority": 11}, "max_priority: must be -10 to 10"),
+        ({"name": "a", "audio_retention_days": 36_501}, "audio_retention_days"),
+        ({"name": "a", "allowed_models": "a"}, "allowed_models: must be a list"),
+        ({"name": "a", "allowed_models": [[]]}, "allowed_models"),
+        ({"name": "a", "disabled": 1}, "disabled: must be true or false"),
+        ({"name": "a", "id": "x"}, "no field id"),
     ],
 )
-async def test_impossible_teams_are_refused(teams: Teams, name: str, limits: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        await teams.create_team(name, TeamLimits(**limits))
-    assert len(await teams.teams()) == 1
+async def test_impossible_teams_are_refused(teams: Teams, fields: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValidationError, match=text):
+        await teams.create(OPERATOR, fields)
+    assert len(await teams.all()) == 1
 
 
-async def test_a_key_works_until_it_is_revoked(teams: Teams, db: Database, database_url: str) -> None:
-    made = await teams.create_key("default", name="laptop", scopes=["tasks:read", "audio:read"])
-    assert is_well_formed(made.text)
-    digest = key_digest(made.text.encode(), PEPPER)
-    caller = await Keys(db).caller(digest)
-    assert caller is not None
-    assert caller.scopes == {"tasks:read", "audio:read"}
-    assert caller.key_prefix == made.key.prefix == made.text[:PREFIX_CHARS]
-
-    revoked = await teams.revoke_key(made.key.prefix)
-    assert revoked.revoked_at is not None
-    assert await Keys(db).caller(digest) is None
-    assert (await teams.revoke_key(str(made.key.id))).revoked_at == revoked.revoked_at, (
-        "only the first counts"
+async def test_a_change_is_noted_with_old_and_new(teams: Teams, database_url: str) -> None:
+    await teams.create(OPERATOR, {"name": "studio", "max_queued": 3})
+    change = {"max_queued": None, "max_running": 2, "weight": 1.0, "disabled": True, "name": "hall"}
+    changed = await teams.change(OPERATOR, "studio", change)
+    assert (changed.name, changed.max_queued, changed.max_running, changed.disabled) == (
+        "hall",
+        None,
+        2,
+        True,
     )
-    assert await Keys(db).has_keys(), "a revoked key still closes the service"
-
-    stored = await fetch(database_url, "SELECT api_keys::text AS row FROM api_keys")
-    assert made.text not in stored[0]["row"]
-    assert made.text[PREFIX_CHARS:-4] not in stored[0]["row"]
-
-
-async def test_an_expired_key_and_the_key_of_a_disabled_team_do_not_work(
-    teams: Teams, db: Database, database_url: str
-) -> None:
-    await teams.create_team("other", TeamLimits())
-    later = datetime.now(UTC) + timedelta(hours=1)
-    ended = await teams.create_key("default", name="a", scopes=["tasks:read"], expires_at=later)
-    disabled = await teams.create_key("other", name="b", scopes=["tasks:read"])
-    digests = [key_digest(made.text.encode(), PEPPER) for made in (ended, disabled)]
-    assert None not in [await Keys(db).caller(digest) for digest in digests]
-    await fetch(database_url, "UPDATE api_keys SET expires_at = now() WHERE name = 'a'")
-    await fetch(database_url, "UPDATE teams SET disabled_at = now() WHERE name = 'other'")
-    assert [await Keys(db).caller(digest) for digest in digests] == [None, None]
-    with pytest.raises(ValidationError, match="expired"):
-        await teams.create_key("default", name="a", scopes=["admin"], expires_at=datetime.now(UTC))
-
-
-async def test_the_last_use_is_written_at_most_once_a_minute(
-    teams: Teams, db: Database, database_url: str
-) -> None:
-    made = await teams.create_key("default", name="a", scopes=["tasks:read"])
-    digest = key_digest(made.text.encode(), PEPPER)
-    assert (await teams.keys())[0].last_used_at is None
-    await Keys(db).caller(digest)
-    first = (await teams.keys())[0].last_used_at
-    assert first is not None
-    for _ in range(3):
-        await Keys(db).caller(digest)
-    assert (await teams.keys())[0].last_used_at == first
-    await fetch(database_url, "UPDATE api_keys SET last_used_at = now() - interval '61 seconds'")
-    await Keys(db).caller(digest)
-    assert (await teams.keys())[0].last_used_at > first  # type: ignore[operator]
-
-
-async def test_every_change_is_noted_without_the_key(teams: Teams, database_url: str) -> None:
-    team = await teams.create_team("studio", TeamLimits(max_running=1))
-    made = await teams.create_key("studio", name="laptop", scopes=["tasks:read"])
-    await teams.revoke_key(str(made.key.id))
-    await teams.revoke_key(str(made.key.id))
-    noted = await fetch(database_url, "SELECT actor, action, object, change FROM audit_log ORDER BY id")
-    assert [(row["actor"], row["action"], row["object"]) for row in noted] == [
-        ("cli:test", "team.created", f"team {team.id}"),
-        ("cli:test", "key.created", f"key {made.key.id}"),
-        ("cli:test", "key.revoked", f"key {made.key.id}"),
+    assert not (await teams.change(OPERATOR, "hall", {"disabled": False})).disabled
+    assert (await audited(database_url))[1:] == [
+        (
+            "cli:test",
+            "team.changed",
+            {
+                "max_queued": {"from": 3, "to": None},
+                "max_running": {"from": None, "to": 2},
+                "disabled": {"from": False, "to": True},
+                "name": {"from": "studio", "to": "hall"},
+            },
+        ),
+        ("cli:test", "team.changed", {"disabled": {"from": True, "to": False}}),
     ]
-    assert msgspec.json.decode(noted[0]["change"])["max_running"] == 1
-    assert made.text[PREFIX_CHARS:] not in str([row["change"] for row in noted])
+    await teams.change(OPERATOR, "hall", {"max_running": 2})
+    assert len(await audited(database_url)) == 3, "nothing changed, nothing noted"
 
 
-async def test_what_does_not_exist_is_said(teams: Teams, team: TeamId) -> None:
-    for wrong in (
-        teams.create_key("nobody", name="a", scopes=["tasks:read"]),
-        teams.keys("nobody"),
-        teams.revoke_key("ace_00000000"),
-    ):
-        with pytest.raises(NotFoundError):
-            await wrong
-    with pytest.raises(ValidationError, match="unknown scope tasks:all"):
-        await teams.create_key("default", name="a", scopes=["tasks:all"])
-    with pytest.raises(ValidationError, match="at least one scope"):
-        await teams.create_key("default", name="a", scopes=[])
+async def test_names_stay_unique_and_default_keeps_its_own(teams: Teams, team: TeamId) -> None:
+    await teams.create(OPERATOR, {"name": "studio"})
+    with pytest.raises(ConflictError, match="default exists"):
+        await teams.change(OPERATOR, "studio", {"name": "default"})
+    with pytest.raises(ConflictError, match="keeps its name"):
+        await teams.change(OPERATOR, "default", {"name": "mine"})
+    with pytest.raises(NotFoundError, match="no team named nobody"):
+        await teams.change(OPERATOR, "nobody", {"weight": 2})
+    own = Authority(name="x", scopes=frozenset({Scope.ADMIN}), team_id=team)
+    with pytest.raises(ConflictError, match="own team"):
+        await teams.change(own, team, {"disabled": True})
 
 
-async def test_a_prefix_that_two_keys_share_revokes_neither(teams: Teams, database_url: str) -> None:
-    for name in ("a", "b"):
-        await teams.create_key("default", name=name, scopes=["tasks:read"])
-    await fetch(database_url, "UPDATE api_keys SET prefix = 'ace_same0000'")
-    with pytest.raises(ConflictError, match="2 keys"):
-        await teams.revoke_key("ace_same0000")
-    assert [key.revoked_at for key in await teams.keys("default")] == [None, None]
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_queued": 11},
+        {"max_queued": None},
+        {"max_priority": 3},
+        {"weight": 1.5},
+        {"allowed_models": None},
+        {"allowed_models": ["a", "c"]},
+        {"audio_retention_days": 31},
+        {"disabled": True},
+        {"name": "other"},
+        {"max_running": 1, "max_queued": 11},
+    ],
+)
+async def test_a_team_cannot_widen_its_own_limits(teams: Teams, team: TeamId, change: dict[str, Any]) -> None:
+    held = {"max_queued": 10, "max_priority": 2, "allowed_models": ["a", "b"], "audio_retention_days": 30}
+    before = await teams.change(OPERATOR, team, held)
+    with pytest.raises(ForbiddenError, match="only an admin key"):
+        await teams.change(manager(team), team, change)
+    assert await teams.one(team) == before
 
 
-async def test_a_running_process_closes_within_seconds_of_the_first_key(teams: Teams, db: Database) -> None:
-    keys = Keys(db)
-    assert not await keys.has_keys()
-    await teams.create_key("default", name="a", scopes=["tasks:read"])
-    await asyncio.sleep(OPEN_CACHE_S)
-    assert await keys.has_keys()
-    assert OPEN_CACHE_S < 5
+async def test_a_team_can_lower_its_own_limits(teams: Teams, team: TeamId, database_url: str) -> None:
+    await teams.change(OPERATOR, team, {"max_queued": 10, "allowed_models": ["a", "b"]})
+    lower = {"max_queued": 4, "max_running": 1, "allowed_models": ["b"], "max_priority": -1, "weight": 0.5}
+    changed = await teams.change(manager(team), team, lower)
+    assert {name: getattr(changed, name) for name in lower} == lower
+    assert (await audited(database_url))[-1][0] == "ace_manager"
+
+
+async def test_pages_follow_each_other(teams: Teams) -> None:
+    for number in range(4):
+        await teams.create(OPERATOR, {"name": f"team-{number}"})
+    first = await teams.page(limit=2)
+    assert first.next_after is not None
+    second = await teams.page(after=first.next_after, limit=3)
+    names = [team.name for page in (first, second) for team in page.items]
+    assert names == ["default", "team-0", "team-1", "team-2", "team-3"]
+    assert second.next_after is None

@@ -10,10 +10,12 @@ from uuid import UUID, uuid4
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
+from app.db.engine import Database
 from app.domain.changes import Changes
 from app.domain.errors import LanguageModelUnavailableError, NotFoundError
 from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish, join
+from app.domain.idempotency import Idempotency
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import key_digest
 from app.domain.listed import TaskPage
@@ -22,6 +24,7 @@ from app.domain.offers import ModelOffer, Offers
 from app.domain.record import Record
 from app.domain.rerun import Wish
 from app.domain.task import Accepted, Caller, Submission, TaskId, TaskStatus, TaskView, TeamId
+from app.domain.usage import UsageQuery, UsageRow
 from app.services import (
     CancelView,
     ErasedView,
@@ -35,9 +38,13 @@ from app.services import (
     Streams,
     Webhooks,
 )
+from app.services.keys import Keys
+from app.services.operations import Operations
+from app.services.teams import Teams
 
 PEPPER = b"pepper"
 TEAM = TeamId(7)
+NOWHERE = Database("postgresql://127.0.0.1:1/none")
 AUDIO_KEY = f"audio/{'0c5e' * 8}.mp3"
 AUDIO_BYTES = bytes(range(200))
 
@@ -97,6 +104,7 @@ class FakeServices:
     def services(self) -> Services:
         return Services(
             submit=self.submit,
+            earlier=self.earlier,
             format_input=self.format_input,
             query=self.query,
             record=self.record,
@@ -113,6 +121,11 @@ class FakeServices:
             health=self.health,
             caller_by_key=self.caller_by_key,
             has_keys=self.has_keys,
+            usage=self.usage,
+            # Their routes are tested on a real database; this one is never reached.
+            teams=Teams(NOWHERE),
+            keys=Keys(NOWHERE, pepper=PEPPER),
+            operations=Operations(NOWHERE, self, self, ping_redis=self.health, queue_limit=None, lease_s=30),
             metrics=self.metrics,
             streams=cast(Streams, self.streams),
             webhooks=cast(Webhooks, None),
@@ -130,12 +143,16 @@ class FakeServices:
         request_id: str,
         client: Mapping[str, str] | None,
         files: Mapping[Role, ReceivedFile],
+        idempotency: Idempotency | None = None,
     ) -> Accepted:
         self._reach_database()
         self.received.append({role: file.path.read_bytes() for role, file in files.items()})
         self.received_files += files.values()
         self.submitted.append((caller, submission, request_id, client))
         return Accepted(task_id=TaskId(uuid4()), queue_position=len(self.submitted))
+
+    async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
+        return None
 
     async def format_input(
         self, caller: Caller, wish: FormatWish, *, request: Mapping[str, Any], request_id: str
@@ -177,6 +194,7 @@ class FakeServices:
         request: Mapping[str, Any],
         request_id: str,
         client: Mapping[str, str] | None,
+        idempotency: Idempotency | None = None,
     ) -> Accepted:
         self.teams_asked.append(team_id)
         self.repeated.append((relation, wish, request))
@@ -233,7 +251,7 @@ class FakeServices:
             workers_busy=1,
         )
 
-    async def offers(self) -> Offers:
+    async def offers(self, team_id: TeamId) -> Offers:
         return Offers(
             models=[ModelOffer(name="acestep-v15-turbo", category="turbo")], default_model="acestep-v15-turbo"
         )
@@ -269,6 +287,9 @@ class FakeServices:
         if self.key_failures:
             raise self.key_failures.pop(0)
         return self.keys.get(digest)
+
+    async def usage(self, query: UsageQuery) -> Sequence[UsageRow]:
+        return []
 
     async def has_keys(self) -> bool:
         return bool(self.keys)
