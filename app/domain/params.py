@@ -344,8 +344,8 @@ _SOURCE_AUDIO = (
     Parameter(
         name="track_name",
         kind=Kind.TEXT,
-        about="Track to make (`lego`) or to take out (`extract`). The models know woodwinds, brass, fx, synth, "
-        "strings, percussion, keyboard, guitar, bass, drums, backing_vocals and vocals.",
+        about="Track to make (`lego`) or to take out (`extract`). The models know woodwinds, brass, fx, "
+        "synth, strings, percussion, keyboard, guitar, bass, drums, backing_vocals and vocals.",
     ),
     Parameter(
         name="track_classes", kind=Kind.NAMES, about="Tracks to add in `complete`; names as for `track_name`."
