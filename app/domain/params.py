@@ -341,8 +341,15 @@ _SOURCE_AUDIO = (
         outside=_TOO_LONG,
         about="Instruction to the diffusion model; blank takes the text of the task type.",
     ),
-    Parameter(name="track_name", kind=Kind.TEXT, about="Track to generate or extract, such as `drums`."),
-    Parameter(name="track_classes", kind=Kind.NAMES, about="Tracks to add in `complete`."),
+    Parameter(
+        name="track_name",
+        kind=Kind.TEXT,
+        about="Track to make (`lego`) or to take out (`extract`). The models know woodwinds, brass, fx, "
+        "synth, strings, percussion, keyboard, guitar, bass, drums, backing_vocals and vocals.",
+    ),
+    Parameter(
+        name="track_classes", kind=Kind.NAMES, about="Tracks to add in `complete`; names as for `track_name`."
+    ),
     Parameter(
         name="repainting_start",
         kind=Kind.FLOAT,

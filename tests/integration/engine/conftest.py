@@ -64,4 +64,4 @@ def _keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         for parameter in (-1, -3):  # thresholds in bytes, of trimming and of mmap
-            mallopt(parameter, 1 << 30)
+            mallopt(parameter, 2**31 - 1)

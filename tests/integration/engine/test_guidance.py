@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,16 @@ def test_t3_an_item_equals_the_item_alone_with_angles(
     together = denoise(base, ITEMS, sampling).latents
     for index, item in enumerate(ITEMS):
         assert difference_db(together[index], denoise(base, [item], sampling).latents[0]) <= -100.0
+
+
+def test_every_hook_works_in_the_precision_of_a_gpu(models_dir: Path) -> None:
+    half = MusicPipeline.load(
+        models_dir / "acestep-tiny-random-base", device=torch.device("cpu"), dtype=torch.bfloat16
+    )
+    cover = Conditioning(task_type="cover", source=a_clip_of(a_tone(1.0)), cover_strength=0.5)
+    latents = denoise(half, ITEMS, replace(ANGLED, stochastic=True), cover).latents
+    assert latents.dtype == torch.bfloat16
+    assert half.decode(latents).dtype == torch.float32
 
 
 def test_t6_t7_half_a_cover_with_angles_in_a_part_of_the_steps_repeats(base: MusicPipeline) -> None:
