@@ -4,11 +4,12 @@ PYTHON ?= python3
 # The one pinned wheel: other builds of the same version (CUDA) fit too, put there before `make setup`.
 TORCH ?= torch==2.13.0
 MODEL ?= acestep-tiny-random
+ROWS ?= 1000000
 BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test bench fuzz check format docs
+.PHONY: help setup demo serve test bench bench-history fuzz check format docs
 
 help:
 	@echo "make demo    set up, generate one clip over HTTP, restart everything, compare"
@@ -16,6 +17,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make bench   time the engine and the service against the bare library and the ideal"
 	@echo "make fuzz    send 20000 random requests, in open and closed mode, made from the OpenAPI document"
+	@echo "make bench-history   lists, statistics, claim and poll at 10^5 and 10^6 tasks (ROWS=$(ROWS)), some ten minutes"
 	@echo "make check   formatting, lint, types, import contracts, migrations"
 
 setup: $(READY)
@@ -43,6 +45,9 @@ bench: $(READY)
 
 fuzz: $(READY)
 	@FUZZ_REQUESTS=10000 $(BIN)/python -m pytest -s tests/acceptance/test_fuzz.py
+
+bench-history: $(READY)
+	@$(BIN)/python -m tests.bench.history $(ROWS)
 
 docs: $(READY)
 	@$(BIN)/python -m app.cli.parameters

@@ -20,10 +20,10 @@ from app.domain.terms import hash_term, label_terms, parent_term, seed_term
 FETCHED_AT_ONCE = 100
 
 # Looking m of n tasks up costs m times something; walking back in time until a page of them is found, n / m
-# times something more: beyond m * m = 340 * n, as measured, the walk is cheaper. How many tasks have the
+# times something more: beyond m * m = 60 * n, as measured, the walk is cheaper. How many tasks have the
 # rarest of the words, the last look at the table says; of words that few have it says nothing.
 _ARE_COMMON = """
-(SELECT power(min(coalesce(common.frequency, 0)), 2) * min(size.reltuples) > 340
+(SELECT power(min(coalesce(common.frequency, 0)), 2) * min(size.reltuples) > 60
  FROM (SELECT (SELECT min(team_id) FROM g) || ':' || lexeme AS word
        FROM unnest(to_tsvector('simple', CAST(:q AS text)))) asked
  CROSS JOIN (SELECT reltuples FROM pg_class WHERE oid = CAST('task_words' AS regclass)) size
