@@ -3,16 +3,20 @@
 import asyncio
 import logging
 import shutil
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 from app.db.tasks import ClaimedTask
 from app.domain.errors import StorageRefusedError, StorageUnavailableError
+from app.domain.log_fields import log_fields
 from app.domain.ports import ObjectStore
+from app.domain.tracing import Tracer
 from app.logs import trace_of
 from app.services.lifecycle import RESULT_HOLD_S, Lifecycle
 from inference.request import GenerationResult, InputAudio
@@ -48,6 +52,7 @@ class Generate:
         inputs: Inputs,
         scratch: Path,
         limits: Limits,
+        tracer: Tracer,
     ) -> None:
         self._lifecycle = lifecycle
         self._heartbeat = heartbeat
@@ -55,6 +60,7 @@ class Generate:
         self._inputs = inputs
         self._scratch = scratch
         self._limits = limits
+        self._tracer = tracer
 
     async def __call__(self, task: ClaimedTask, slot: Slot) -> None:
         """Run one claimed task to an outcome; never raises for a fault of the job.
@@ -62,29 +68,36 @@ class Generate:
         Raises:
             asyncio.CancelledError: the worker stops; the child is dead and the task given back.
         """
-        job = RunningJob(task)
-        scratch = self._scratch / str(task.id) / str(task.attempt)
         context = {"task_id": task.id, "attempt": task.attempt, "team": task.team_id}
-        log.info("task claimed", extra=context)
+        with (
+            log_fields(**context, request_id=task.request_id),
+            self._tracer.span("task", parent=task.traceparent, task=str(task.id), attempt=task.attempt),
+        ):
+            await self._run(RunningJob(task), slot)
+
+    async def _run(self, job: RunningJob, slot: Slot) -> None:
+        task = job.task
+        scratch = self._scratch / str(task.id) / str(task.attempt)
+        log.info("task claimed")
         self._heartbeat.add(job)
         try:
             await asyncio.to_thread(scratch.mkdir, parents=True, exist_ok=True)
             result = await self._compute(job, slot, scratch)
             if await self._deliver(job, result):
                 seconds = round(sum(result.seconds.values()), 3)
-                log.info("task finished", extra={**context, "seconds": seconds})
+                log.info("task finished", extra={"seconds": seconds})
         except JobCancelled:
             job.ending = True
             await self._stopped(job)
         except ChildDied:
             job.ending = True
-            log.error("child died", extra=context)
+            log.error("child died")
             await self._lifecycle.child_died(task, gpu_seconds=job.gpu_seconds)
         except (JobFailed, TaskFailed) as failure:
             job.ending = True
-            log.warning("task failed", extra={**context, "code": failure.code, "reason": failure.message})
+            log.warning("task failed", extra={"code": failure.code, "reason": failure.message})
             if failure.trace:
-                log.debug("traceback of the failed task\n%s", failure.trace, extra=context)
+                log.debug("traceback of the failed task\n%s", failure.trace)
             await self._lifecycle.fail(
                 task,
                 code=failure.code,
@@ -97,13 +110,20 @@ class Generate:
             await asyncio.shield(self._give_back(job, slot))
             raise
         except Exception as error:
-            log.exception("task failed unexpectedly", extra=context)
+            log.exception("task failed unexpectedly")
             await self._lifecycle.fail(
                 task, code="internal", message="internal error", trace=trace_of(error), retryable=True
             )
         finally:
+            self._trace_stages(job)
             self._heartbeat.remove(job)
             await asyncio.to_thread(_remove, scratch)
+
+    def _trace_stages(self, job: RunningJob) -> None:
+        """Trace the stages that the job went through, each until the next one began."""
+        begun = [*job.stages, ("", time.time_ns())]
+        for (stage, start_ns), (_, end_ns) in pairwise(begun):
+            self._tracer.past(stage, start_ns=start_ns, end_ns=end_ns)
 
     async def _compute(self, job: RunningJob, slot: Slot, scratch: Path) -> GenerationResult:
         """Bring the inputs and have the child generate, in one time limit and until asked to stop."""
@@ -157,13 +177,13 @@ class Generate:
         """The computation stopped on request: record it, unless the task is somebody else's by now."""
         if job.lost.is_set():
             return
-        log.info("task cancelled", extra={"task_id": job.task.id, "attempt": job.task.attempt})
+        log.info("task cancelled")
         await self._lifecycle.cancelled(job.task, gpu_seconds=job.gpu_seconds)
 
     async def _give_back(self, job: RunningJob, slot: Slot) -> None:
         await slot.kill()
         await self._lifecycle.release(job.task.id, job.task.attempt)
-        log.info("task released", extra={"task_id": job.task.id, "attempt": job.task.attempt})
+        log.info("task released")
 
     async def _deliver(self, job: RunningJob, result: GenerationResult) -> bool:
         """Objects first, row second; a refused row means that the objects are nobody's, so they go."""
@@ -185,7 +205,7 @@ class Generate:
             gpu_seconds=gpu_seconds(result),
         )
         if not done:
-            log.warning("late result dropped", extra={"task_id": task.id, "attempt": task.attempt})
+            log.warning("late result dropped")
             # Changes nothing unless a cancel came first.
             await self._lifecycle.cancelled(task, gpu_seconds=gpu_seconds(result))
             await self._discard(rows)

@@ -30,6 +30,7 @@ class RunningJob:
         cancelled: set when a cancel was asked for.
         lost: set when another attempt owns the task.
         ending: the outcome is being written, so a row that is no longer running is no surprise.
+        stages: when each stage began, in nanoseconds since 1970.
     """
 
     def __init__(self, task: ClaimedTask) -> None:
@@ -39,6 +40,7 @@ class RunningJob:
         self.lost = asyncio.Event()
         self.ending = False
         self.stage_changed = False
+        self.stages: list[tuple[str, int]] = [(self.progress.stage, time.time_ns())]
         self._computing_since: float | None = None
         self._told = self.progress.value
 
@@ -77,6 +79,7 @@ class RunningJob:
             self._computing_since = time.monotonic()
         if self.progress.report(stage, done, total):
             self.stage_changed = True
+            self.stages.append((self.progress.stage, time.time_ns()))
         return self.stage_changed or self.progress.value - self._told >= WORTH_TELLING
 
 

@@ -18,6 +18,7 @@ from app.db import task_statements as sql
 from app.domain.inputs import TaskInput
 from app.domain.task import TaskId, TaskStatus, TeamId
 from app.domain.terms import terms_of, text_of
+from app.domain.tracing import current_traceparent
 
 # Transaction-scoped lock under which waiting tasks are counted and one more is inserted.
 QUEUE_GATE_KEY = 0x0ACE57E0
@@ -51,6 +52,7 @@ class NewTask:
     labels: Mapping[str, str] = field(default_factory=dict)
     client: Mapping[str, str] | None = None
     webhook_url: str | None = None
+    traceparent: str | None = field(default_factory=current_traceparent.get)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,8 @@ class ClaimedTask:
     model: str
     params: dict[str, Any]
     inputs: list[dict[str, Any]]
+    request_id: str = ""
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +161,7 @@ class Tasks:
                 "labels": _json(task.labels),
                 "client": None if task.client is None else _json(task.client),
                 "webhook_url": task.webhook_url,
+                "traceparent": task.traceparent,
                 "position": position,
                 "ageing_s": ageing_s,
                 **_found_by(task),
@@ -187,6 +192,8 @@ class Tasks:
                 model=row.model,
                 params=row.params,
                 inputs=row.inputs,
+                request_id=row.request_id,
+                traceparent=row.traceparent,
             )
             for row in rows
         ]
