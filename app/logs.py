@@ -95,7 +95,7 @@ def configure(level: str, *, secrets: Iterable[str] = (), form: str = "text") ->
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic", "arq", "asyncio"):
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic", "arq", "asyncio", "opentelemetry"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

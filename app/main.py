@@ -16,6 +16,7 @@ from app.api.routes import create_app
 from app.db.engine import Database
 from app.domain.addresses import parse_networks
 from app.domain.offers import Limits
+from app.domain.tracing import Tracer, traced
 from app.queue.doorbell import CHANGE_CHANNEL, ArqDoorbell
 from app.queue.listening import hear, keep_listening
 from app.queue.ping import ping
@@ -49,6 +50,7 @@ from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.storage.choose import choose_store
 from app.storage.scratch import make_scratch
+from app.traces import make_tracer
 
 
 async def build(settings: Settings, *, database_url: str, redis_url: str, pepper: bytes) -> Litestar:
@@ -66,7 +68,8 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
     spool_dir = settings.tmpdir / "uploads" / f"{os.getpid()}-{uuid4().hex}"
     await asyncio.to_thread(make_scratch, spool_dir)
     feed = Feed(database)
-    services = _services(settings, database, doorbell, spool_dir, pepper, feed, redis_url)
+    tracer = make_tracer(settings.otel_endpoint, service="acestep-api", version=version("acestep-service"))
+    services = _services(settings, database, doorbell, spool_dir, pepper, feed, redis_url, tracer)
     config = HttpConfig(
         bootstrap_key=settings.api_key.get_secret_value() or None,
         key_pepper=pepper,
@@ -92,7 +95,7 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         lease_s=settings.lease_seconds,
         idempotency_h=settings.idempotency_hours,
     )
-    lifespan = _lifespan(database, doorbell, recovery, feed, redis_url)
+    lifespan = _lifespan(database, doorbell, recovery, feed, redis_url, tracer)
     return create_app(services, config, lifespan=[lifespan], counted=counted)
 
 
@@ -104,6 +107,7 @@ def _services(
     pepper: bytes,
     feed: Feed,
     redis_url: str,
+    tracer: Tracer,
 ) -> Services:
     store = choose_store(**settings.store)
     models = Models(
@@ -135,7 +139,7 @@ def _services(
         retention_days=settings.audio_retention_days,
     )
     return Services(
-        submit=submit,
+        submit=traced(tracer, "submit", submit),
         earlier=submit.earlier,
         format_input=Prompting(
             database, doorbell, offered=models.language_models, timeout_s=settings.sync_timeout
@@ -195,7 +199,12 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _lifespan(
-    database: Database, doorbell: ArqDoorbell, recovery: Recovery, feed: Feed, redis_url: str
+    database: Database,
+    doorbell: ArqDoorbell,
+    recovery: Recovery,
+    feed: Feed,
+    redis_url: str,
+    tracer: Tracer,
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     async def hear_changes() -> None:
         await hear(redis_url, CHANGE_CHANNEL, lambda _: feed.look_soon())
@@ -216,5 +225,6 @@ def _lifespan(
             await asyncio.gather(*background, return_exceptions=True)
             await doorbell.close()
             await database.close()
+            await asyncio.to_thread(tracer.close)
 
     return lifespan

@@ -25,6 +25,7 @@ class RunningJob:
         is_computed: the accelerator is done with it.
         is_in_child: a child has work of it, and must be dead before the task is given back.
         is_written: its result is in the scratch folder; only store and database are waited for.
+        stages: when each stage began, in nanoseconds since 1970.
         silence: listens while a child works for it; None before and after.
     """
 
@@ -39,6 +40,7 @@ class RunningJob:
         self.is_computed = False
         self.is_in_child = False
         self.is_written = False
+        self.stages: list[tuple[str, int]] = [(self.progress.stage, time.time_ns())]
         self.silence: Silence | None = None
         self.stage_changed = False
         self._computing_since: float | None = None
@@ -99,6 +101,7 @@ class RunningJob:
         self._hold_gpu(stage in GPU_STAGES)
         if self.progress.report(stage, done, total):
             self.stage_changed = True
+            self.stages.append((self.progress.stage, time.time_ns()))
         return self.stage_changed or self.progress.value - self._told >= WORTH_TELLING
 
     def computed(self) -> None:

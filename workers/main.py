@@ -10,11 +10,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from app.db.engine import Database
 from app.db.migrate import require_schema
 from app.domain.addresses import parse_networks
+from app.domain.log_fields import log_fields
 from app.queue.doorbell import ArqDoorbell
 from app.services.deliver import Deliver
 from app.services.fleet import Fleet
@@ -25,6 +26,7 @@ from app.services.sealing import Sealing
 from app.settings import Settings
 from app.storage.choose import choose_store
 from app.storage.scratch import make_scratch
+from app.traces import make_tracer
 from inference.audio.kinds import decodable_kinds
 from inference.request import EngineOptions
 from workers.bell import Bell
@@ -49,7 +51,10 @@ class WorkerProcess:
 
     def __init__(self, settings: Settings, *, database_url: str, redis_url: str) -> None:
         self._settings = settings
-        worker_id = uuid4()
+        self._worker_id = worker_id = uuid4()
+        self._tracer = make_tracer(
+            settings.otel_endpoint, service="acestep-worker", version=version("acestep-service")
+        )
         self._scratch = settings.tmpdir / "attempts" / f"{os.getpid()}-{worker_id}"
         self._database = Database(
             database_url, pool_size=4 + settings.queue_workers, application_name="acestep-worker"
@@ -100,6 +105,7 @@ class WorkerProcess:
             store=store,
             inputs=Inputs(store, max_seconds=settings.max_input_seconds),
             pace=Pace(),
+            tracer=self._tracer,
             limits=Limits(timeout_s=settings.task_timeout, cancel_grace_s=settings.cancel_grace),
             pauses=Pauses(),
             scratch=self._scratch,
@@ -107,6 +113,11 @@ class WorkerProcess:
         self._loops = [
             loop_of(slot, shared, models=settings.models, on_health=self._tell_health) for slot in self._slots
         ]
+
+    @property
+    def id(self) -> UUID:
+        """The id of this worker."""
+        return self._worker_id
 
     async def run(self, stop: asyncio.Event, stop_now: asyncio.Event) -> None:
         """Start the children, work, and end in order.
@@ -196,6 +207,7 @@ class WorkerProcess:
             await self._fleet.change("gone")
         await self._doorbell.close()
         await self._database.close()
+        await asyncio.to_thread(self._tracer.close)
         await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
         log.info("worker ended")
 
@@ -262,4 +274,5 @@ async def run(settings: Settings, *, database_url: str, redis_url: str) -> None:
         loop.add_signal_handler(number, on_signal)
     await require_schema(database_url)
     process = WorkerProcess(settings, database_url=database_url, redis_url=redis_url)
-    await process.run(stop, stop_now)
+    with log_fields(worker=process.id):
+        await process.run(stop, stop_now)

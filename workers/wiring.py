@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.domain.ports import ObjectStore
+from app.domain.tracing import Tracer
 from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
 from workers.bell import Bell
@@ -32,6 +33,7 @@ class Shared:
     store: ObjectStore
     inputs: Inputs
     pace: Pace
+    tracer: Tracer
     limits: Limits
     pauses: Pauses
     scratch: Path
@@ -60,6 +62,7 @@ def loop_of(
         lifecycle=shared.lifecycle,
         heartbeat=shared.heartbeat,
         scratch=shared.scratch,
+        tracer=shared.tracer,
     )
     return SlotLoop(
         slot,

@@ -14,10 +14,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from app.cli.configure import settings_or_exit
 from app.cli.models import bring_models
+from app.cli.task import wait_with_bar
 from app.client import ApiError, Client, TaskFailedError, TaskResult
 from app.embedded.program import LAUNCHER
 from app.settings import TINY_MODEL, Settings
@@ -25,7 +25,8 @@ from app.settings import TINY_MODEL, Settings
 HOST = "127.0.0.1"
 START_LIMIT_S = 600.0
 STOP_LIMIT_S = 60.0
-REQUEST = {
+CLIP_LIMIT_S = 600.0
+REQUEST: dict[str, Any] = {
     "prompt": "calm piano over soft rain, slow and warm",
     "lyrics": "[Verse]\nRain on the window, light in the hall",
     "bpm": 72,
@@ -148,15 +149,7 @@ def _check_status(status: int, log: Path) -> None:
 def _make_clip(client: Client) -> TaskResult:
     task_id = client.submit(**REQUEST)
     console.print(f"task accepted: {task_id}")
-    columns = (TextColumn("{task.description:<32}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("queued", total=1.0)
-        return client.wait(
-            task_id,
-            on_progress=lambda seen: progress.update(
-                bar, completed=seen.progress, description=seen.progress_text
-            ),
-        )
+    return wait_with_bar(client, task_id, console, timeout_s=CLIP_LIMIT_S)
 
 
 def _save(client: Client, result: TaskResult, output: Path) -> Path:

@@ -17,6 +17,7 @@ from app.cli.doctor import doctor
 from app.cli.keys import key
 from app.cli.models import models
 from app.cli.secret_files import write_secrets
+from app.cli.task import task
 from app.cli.teams import team
 from app.db.migrate import migrate, require_schema
 from app.domain.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaMismatchError
@@ -34,6 +35,7 @@ def main() -> None:
 
 main.add_command(team)
 main.add_command(key)
+main.add_command(task)
 main.add_command(doctor)
 main.add_command(models)
 main.add_command(write_secrets)

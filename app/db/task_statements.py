@@ -36,10 +36,10 @@ WITH task AS (
     RETURNING seq, team_id, created_at
 ), params AS (
     INSERT INTO task_params (task_seq, request, content_type, params, adjustments, inputs, labels, client,
-                             webhook_url, submit_position)
+                             webhook_url, submit_position, traceparent)
     SELECT seq, CAST(:request AS jsonb), :content_type, CAST(:params AS jsonb),
            CAST(:adjustments AS jsonb), CAST(:inputs AS jsonb), CAST(:labels AS jsonb),
-           CAST(:client AS jsonb), :webhook_url, CAST(:position AS int)
+           CAST(:client AS jsonb), :webhook_url, CAST(:position AS int), CAST(:traceparent AS text)
     FROM task
 ), stored AS (
     INSERT INTO objects (task_seq, team_id, role, public_key, storage_key, ext, mime, bytes, sha256,
@@ -128,8 +128,8 @@ WITH {PRESENT}, ready AS MATERIALIZED (
         started_at = now(), first_started_at = coalesce(first_started_at, now()),
         progress = 0.01, stage = 'loading', progress_text = 'initializing'
     WHERE seq = (SELECT seq FROM picked) AND status = 'queued'
-    RETURNING seq, id, team_id, attempt, crashes, kind, task_type, lane, model, status, error_code,
-              error_message
+    RETURNING seq, id, team_id, attempt, crashes, kind, task_type, lane, model, request_id, status,
+              error_code, error_message
 ), served AS (
     UPDATE team_state s SET
         running = s.running + c.songs, last_served = now(),
@@ -146,7 +146,8 @@ WITH {PRESENT}, ready AS MATERIALIZED (
     SELECT seq, team_id, 'claimed', attempt, 'worker', CAST(CAST(:worker_id AS uuid) AS text)
     FROM claimed
 ){tell("claimed", "'task.started'", is_final=False)}
-SELECT c.id, c.team_id, c.attempt, c.crashes, c.kind, c.task_type, c.model, p.params, p.inputs
+SELECT c.id, c.team_id, c.attempt, c.crashes, c.kind, c.task_type, c.model, c.request_id, p.params, p.inputs,
+       p.traceparent
 FROM claimed c JOIN task_params p ON p.task_seq = c.seq
 """)  # noqa: S608
 

@@ -19,6 +19,7 @@ from app.domain.idempotency import Idempotency
 from app.domain.inputs import TaskInput
 from app.domain.task import Accepted, TaskId, TaskStatus, TeamId
 from app.domain.terms import terms_of, text_of
+from app.domain.tracing import current_traceparent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class NewTask:
     labels: Mapping[str, str] = field(default_factory=dict)
     client: Mapping[str, str] | None = None
     webhook_url: str | None = None
+    traceparent: str | None = field(default_factory=current_traceparent.get)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,8 @@ class ClaimedTask:
     model: str
     params: dict[str, Any]
     inputs: list[dict[str, Any]]
+    request_id: str = ""
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +168,7 @@ class Tasks:
                 "labels": _json(task.labels),
                 "client": None if task.client is None else _json(task.client),
                 "webhook_url": task.webhook_url,
+                "traceparent": task.traceparent,
                 "position": position,
                 "ageing_s": ageing_s,
                 **_found_by(task),
@@ -194,6 +199,8 @@ class Tasks:
                 model=row.model,
                 params=row.params,
                 inputs=row.inputs,
+                request_id=row.request_id,
+                traceparent=row.traceparent,
             )
             for row in rows
         ]
