@@ -134,6 +134,8 @@ class Child:
             seconds = computed.seconds | {"saving": round(time.perf_counter() - begun, 4)}
             result = GenerationResult(
                 clips=clips,
+                song=computed.song,
+                language=computed.language,
                 effective=computed.effective,
                 audit=computed.audit,
                 seconds=seconds,
