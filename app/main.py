@@ -114,6 +114,7 @@ def _services(
         database,
         configured=settings.models,
         aliases=settings.aliases,
+        init_llm=settings.init_llm,
         default_lm=settings.lm_model,
         lm_backend=settings.lm_backend,
         limits=_limits(settings),
@@ -142,7 +143,7 @@ def _services(
         submit=traced(tracer, "submit", submit),
         earlier=submit.earlier,
         format_input=Prompting(
-            database, doorbell, offered=models.language_models, timeout_s=settings.sync_timeout
+            database, doorbell, offered=models.announced_language_models, timeout_s=settings.sync_timeout
         ),
         query=Query(database),
         record=History(database),
@@ -162,6 +163,7 @@ def _services(
         ),
         offers=offers,
         models=models.models,
+        language_models=models.language_models,
         health=models.health,
         caller_by_key=callers.caller,
         has_keys=callers.has_keys,

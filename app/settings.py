@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     lm_model_path: str = Field("acestep-5Hz-lm-0.6B", validation_alias="ACESTEP_LM_MODEL_PATH")
     lm_backend: Literal["vllm", "pt"] = Field("vllm", validation_alias="ACESTEP_LM_BACKEND")
     lm_device: str = Field("", validation_alias="ACESTEP_LM_DEVICE")
-    lm_offload_to_cpu: Flag = Field(False, validation_alias="ACESTEP_LM_OFFLOAD_TO_CPU")
+    lm_offload_to_cpu: Flag | None = Field(None, validation_alias="ACESTEP_LM_OFFLOAD_TO_CPU")
     download_source: Source = Field("auto", validation_alias="ACESTEP_DOWNLOAD_SOURCE")
 
     no_init: Flag = Field(False, validation_alias="ACESTEP_NO_INIT")
@@ -197,6 +197,11 @@ class Settings(BaseSettings):
     def lm_model(self) -> str:
         """Name of the default language model."""
         return Path(self.lm_model_path).name
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Names of the models that have to be on this machine."""
+        return (*self.models, self.lm_model) if self.init_llm is True else self.models
 
     @property
     def aliases(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,7 +21,7 @@ from inference.audio.wave import Computed, Wave
 from inference.confine import die_with_parent
 from inference.engine import Engine, make_engine
 from inference.errors import Cancelled, EngineError
-from inference.request import GeneratedClip, GenerationResult
+from inference.request import LANGUAGE_MODEL, GeneratedClip, GenerationResult, ModelInfo
 from workers import protocol
 from workers.failpoint import Failpoints
 
@@ -77,8 +78,9 @@ class Child:
         try:
             engine = make_engine(start.engine, start.options)
             built = time.perf_counter()
-            if start.options.models and not start.options.lazy:
-                engine.load(start.options.models[0])
+            if not start.options.lazy:
+                for model in first_models(engine.models()):
+                    engine.load(model)
         except Exception as error:
             self._report_failure("", error)
             raise
@@ -132,6 +134,8 @@ class Child:
             seconds = computed.seconds | {"saving": round(time.perf_counter() - begun, 4)}
             result = GenerationResult(
                 clips=clips,
+                song=computed.song,
+                language=computed.language,
                 effective=computed.effective,
                 audit=computed.audit,
                 seconds=seconds,
@@ -180,6 +184,12 @@ class Child:
                 self._pipe.sendall(protocol.encode(report))
         except OSError:
             os._exit(0)  # the slot is gone
+
+
+def first_models(offered: Sequence[ModelInfo]) -> list[str]:
+    """Return the default model of each kind."""
+    defaults = {model.category == LANGUAGE_MODEL: model.name for model in reversed(offered)}
+    return [defaults[is_language] for is_language in sorted(defaults)]
 
 
 def failure(job_id: str, error: Exception) -> protocol.Failed:

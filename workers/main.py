@@ -33,6 +33,7 @@ from workers.bell import Bell
 from workers.deliver import Deliveries
 from workers.heartbeat import Heartbeat
 from workers.inputs import Inputs
+from workers.language import offered_names
 from workers.loop import Pauses
 from workers.nudges import Nudges
 from workers.pace import Pace
@@ -254,6 +255,14 @@ def _slot_options(settings: Settings) -> SlotOptions:
             offload=settings.offload_to_cpu,
             offload_transformer=settings.offload_dit_to_cpu,
             compile_model=settings.compile_model,
+            language_models=offered_names(
+                settings.lm_model, init=settings.init_llm, models_dir=settings.data_dir / "models"
+            ),
+            lm_where_it_fits=settings.init_llm == "auto",
+            lm_backend=settings.lm_backend,
+            lm_device=settings.lm_device,
+            lm_offload=settings.lm_offload_to_cpu,
+            max_duration_s=int(settings.max_duration),
         ),
         environment={
             "TRITON_CACHE_DIR": str(settings.triton_cache_dir),

@@ -10,9 +10,8 @@ from typing import Any
 from app.db.tasks import ClaimedTask
 from app.domain.codes import parse_codes
 from inference.request import GeneratedClip, GenerationRequest, GenerationResult, InputAudio, ItemSpec
+from workers.language import planning_of, stored_record
 
-# Length of a clip when nobody knows one: neither the client, nor a source, nor a language model.
-DEFAULT_DURATION_S = 60.0
 LONGEST_S = 600.0
 # Three spellings of one wish; the model was trained with the last one (acestep/constants.py @f30aee4).
 INSTRUMENTAL = ("", "[inst]", "[instrumental]")
@@ -23,12 +22,10 @@ MIME_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "op
 def request_of(task: ClaimedTask, scratch: Path, inputs: Mapping[str, InputAudio]) -> GenerationRequest:
     """Map the stored effective parameters, and the input files by role, to the engine's request."""
     params = task.params
-    is_instrumental = params["lyrics"].strip().lower() in INSTRUMENTAL
-    lyrics = INSTRUMENTAL_LYRICS if is_instrumental else params["lyrics"]
     items = tuple(
         ItemSpec(
             prompt=params["prompt"],
-            lyrics=lyrics,
+            lyrics=_sung(params["lyrics"]),
             vocal_language=params["vocal_language"],
             bpm=params["bpm"],
             keyscale=params["key_scale"],
@@ -44,7 +41,7 @@ def request_of(task: ClaimedTask, scratch: Path, inputs: Mapping[str, InputAudio
         model=task.model,
         task_type=params["task_type"],
         items=items,
-        duration=DEFAULT_DURATION_S if params["audio_duration"] is None else params["audio_duration"],
+        duration=params["audio_duration"],
         steps=params["inference_steps"],
         guidance_scale=params["guidance_scale"],
         shift=params["shift"],
@@ -61,8 +58,13 @@ def request_of(task: ClaimedTask, scratch: Path, inputs: Mapping[str, InputAudio
         track_classes=tuple(params["track_classes"] or ()),
         use_tiled_decode=params["use_tiled_decode"],
         audio_format=params["audio_format"],
+        planning=planning_of(params),
         scratch_dir=str(scratch),
     )
+
+
+def _sung(lyrics: str) -> str:
+    return INSTRUMENTAL_LYRICS if lyrics.strip().lower() in INSTRUMENTAL else lyrics
 
 
 def _codes(params: Mapping[str, Any]) -> Sequence[tuple[int, ...] | None]:
@@ -99,14 +101,15 @@ def object_row(task: ClaimedTask, clip: GeneratedClip) -> dict[str, Any]:
 
 def stored_result(task: ClaimedTask, result: GenerationResult) -> dict[str, Any]:
     """What the row keeps: enough to show the answer, and to make the same clip again."""
-    params = task.params
+    params, song, language = task.params, result.song, result.language
     shared = {
-        "prompt": params["prompt"],
-        "lyrics": params["lyrics"],
-        "vocal_language": params["vocal_language"],
-        "bpm": params["bpm"],
-        "keyscale": params["key_scale"],
-        "timesignature": params["time_signature"],
+        "prompt": song.caption or params["prompt"],
+        "lyrics": params["lyrics"] if song.lyrics in ("", _sung(params["lyrics"])) else song.lyrics,
+        "vocal_language": song.language or params["vocal_language"],
+        "bpm": song.bpm or params["bpm"],
+        "keyscale": song.keyscale or params["key_scale"],
+        "timesignature": song.timesignature or params["time_signature"],
+        "genres": song.genres,
     }
     texts_cut = [cut for batch in result.audit.get("batches", ()) for cut in batch.get("texts_cut", ())]
     return {
@@ -123,17 +126,18 @@ def stored_result(task: ClaimedTask, result: GenerationResult) -> dict[str, Any]
             }
             for clip in result.clips
         ],
-        "dit_model": {
-            "name": task.model,
-            "revision": result.audit.get("revision"),
-            "sha256": _fingerprint(result.audit.get("files", {})),
-        },
-        "lm_model": None,
+        "dit_model": _model(task.model, result.audit.get("revision"), result.audit.get("files", {})),
+        "lm_model": _model(language.model, language.revision, language.files) if language.model else None,
+        "lm": stored_record(language),
         "seconds": result.seconds,
         "effective": result.effective,
         "audit": {"service": version("acestep-service"), **result.audit},
         "peak_memory_bytes": result.peak_memory_bytes,
     }
+
+
+def _model(name: str, revision: str | None, files: Mapping[str, str]) -> dict[str, str | None]:
+    return {"name": name, "revision": revision, "sha256": _fingerprint(files)}
 
 
 def _fingerprint(files: Mapping[str, str]) -> str | None:

@@ -21,17 +21,19 @@ async def models(request: HttpRequest) -> Response[bytes]:
 
 @get("/v1/model_inventory")
 async def model_inventory(request: HttpRequest) -> Response[bytes]:
-    """List diffusion and language models; this release offers no language model."""
+    """List diffusion and language models."""
     context = context_of(request)
     await context.auth.by_header(request.headers.get("authorization"))
     offered = await context.services.models()
+    language_models = await context.services.language_models()
+    loaded = next((model.name for model in language_models if model.is_loaded), None)
     return success(
         ModelInventory(
             models=offered,
             default_model=_default(offered),
-            lm_models=[],
-            loaded_lm_model=None,
-            llm_initialized=False,
+            lm_models=language_models,
+            loaded_lm_model=loaded,
+            llm_initialized=loaded is not None,
         )
     )
 

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from app.domain.format_input import FormattedInput
 from app.domain.samples import Sample
-from app.services import OfferedModel
+from app.services import OfferedLanguageModel, OfferedModel
 
 _Count = Annotated[int, Meta(ge=0)]
 
@@ -67,14 +67,6 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
 
     models: Sequence[OfferedModel]
     default_model: str | None
-
-
-class OfferedLanguageModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A language model that can be asked for; `is_loaded` = a live worker holds it."""
-
-    name: str
-    is_default: bool
-    is_loaded: bool
 
 
 class ModelInventory(msgspec.Struct, frozen=True, kw_only=True):

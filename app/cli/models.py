@@ -35,7 +35,7 @@ def download(names: Sequence[str], source: str | None) -> None:
     An interrupted download goes on where it stopped.
     """
     settings = settings_or_exit(download_source=source)
-    _become("download", "--source", settings.download_source, *(names or settings.models))
+    _become("download", "--source", settings.download_source, *(names or settings.weights))
 
 
 @models.command()
@@ -53,7 +53,7 @@ def bring_models(settings: Settings) -> None:
     """
     if settings.engine:
         return
-    command = _command(settings, "download", "--source", settings.download_source, *settings.models)
+    command = _command(settings, "download", "--source", settings.download_source, *settings.weights)
     # If we are killed, the download ends too; what came stays, and the next one goes on from there.
     bound = [
         sys.executable,

@@ -20,7 +20,8 @@ CLIPS = """
  FROM objects o WHERE o.task_seq = t.seq AND o.role = 'output')"""
 
 _BY_IDS = text(f"""
-SELECT t.id, t.status, t.attempt, t.created_at, t.progress, t.stage, t.progress_text, t.model, t.result,
+SELECT t.id, t.status, t.attempt, t.created_at, t.progress, t.stage, t.progress_text, t.model,
+       t.result #- '{{lm,codes}}' AS result,  -- thousands of numbers, for the audit record only
        t.error_code, t.error_message, p.params, p.adjustments, {CLIPS} AS clips
 FROM tasks t JOIN task_params p ON p.task_seq = t.seq
 WHERE t.id = ANY(CAST(:ids AS uuid[])) AND t.team_id = :team_id AND t.kind = 'generate'

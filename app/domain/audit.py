@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.attempts import pair_attempts
+from app.domain.codes import code_text
 from app.domain.history import StoredEvent, StoredTask
 from app.domain.params import PARAMETERS
 from app.domain.progress import steps_of
@@ -113,7 +114,7 @@ def _language_result(told: Mapping[str, Any] | None) -> LanguageResult | None:
         caption=told.get("caption"),
         lyrics=told.get("lyrics"),
         metas=dict(told.get("metas") or {}),
-        codes=list(told.get("codes") or ()),
+        codes=[code_text(codes) for codes in told.get("codes") or ()],
         backend_requested=told.get("backend_requested"),
         backend_used=told.get("backend_used"),
     )

@@ -27,6 +27,11 @@ def parse_codes(texts: Sequence[str]) -> list[tuple[int, ...]]:
     return parsed
 
 
+def code_text(codes: Sequence[int]) -> str:
+    """Return codes in their text form."""
+    return "".join(f"<|audio_code_{code}|>" for code in codes)
+
+
 def _parse(text: str) -> tuple[int, ...]:
     numbers = _CODE.findall(text)
     if not numbers:

@@ -16,9 +16,11 @@ def generation_info(view: TaskView) -> str:
     parts = [
         _warning(dit_model),
         f"DiT {dit_model}, {_language_model(result)}",
+        _fallback(result.get("lm") or {}),
         _settings(view.params),
         _silence(result.get("items") or []),
         _cuts(result.get("items") or []),
+        _notes(result.get("lm") or {}),
         _times(result.get("seconds") or {}),
         _adjustments(view.adjustments),
     ]
@@ -34,6 +36,15 @@ def _warning(dit_model: str) -> str:
 def _language_model(result: Mapping[str, Any]) -> str:
     model = result.get("lm_model")
     return f"LM {model['name']}" if model else "no LM"
+
+
+def _fallback(lm: Mapping[str, Any]) -> str:
+    reason = lm.get("fallback")
+    return f"language model on {lm.get('backend_used')}: {reason}" if reason else ""
+
+
+def _notes(lm: Mapping[str, Any]) -> str:
+    return "; ".join(lm.get("notes") or ())
 
 
 def _settings(params: Mapping[str, Any]) -> str:

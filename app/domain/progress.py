@@ -25,11 +25,13 @@ def progress_text(stage: str, done: int = 0, total: int = 0, *, has_source: bool
 
     Args:
         stage: one of STAGES; another one reads as the beginning.
-        done, total: steps of the stage, only told while diffusing.
+        done, total: steps while diffusing, audio codes while planning; else not told.
         has_source: whether the task works on a client's audio.
     """
     if stage == "diffusing" and total > 0:
         return f"{_WORDS[stage]}: step {done}/{total}"
+    if stage == "lm" and total > 0:
+        return f"{_WORDS[stage]}, {done} of {total} codes"
     if stage in ("loading", "encoding") and has_source:
         return "processing source"
     return _WORDS.get(stage, _WORDS["loading"])

@@ -187,7 +187,7 @@ def _metas(clip: ClipView, told: Mapping[str, Any], params: Mapping[str, Any]) -
     return Metas(
         bpm=told["bpm"] if "bpm" in told else params.get("bpm"),
         duration=int(duration) if duration.is_integer() else duration,
-        genres="",
+        genres=told.get("genres", ""),
         keyscale=params.get("key_scale") or told.get("keyscale") or "",
         timesignature=params.get("time_signature") or told.get("timesignature") or "",
         prompt=params.get("prompt", ""),

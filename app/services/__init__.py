@@ -74,6 +74,15 @@ class OfferedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedLanguageModel:
+    """A language model that can be asked for; `is_loaded` = a live worker holds it."""
+
+    name: str
+    is_default: bool
+    is_loaded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthView:
     """What is loaded somewhere; having it at all means that the database answers."""
 
@@ -288,6 +297,7 @@ class Services:
     stats: Callable[[TeamId | None], Awaitable[StatsView]]
     offers: Callable[[TeamId], Awaitable[Offers]]
     models: Callable[[], Awaitable[Sequence[OfferedModel]]]
+    language_models: Callable[[], Awaitable[Sequence[OfferedLanguageModel]]]
     health: Callable[[], Awaitable[HealthView]]
     caller_by_key: Callable[[bytes], Awaitable[Caller | None]]
     has_keys: Callable[[], Awaitable[bool]]

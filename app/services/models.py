@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from app.db.engine import Database
 from app.db.workers import LiveWorker
@@ -10,7 +11,7 @@ from app.domain.errors import DatabaseUnavailableError
 from app.domain.offers import Limits, ModelOffer, Offers
 from app.domain.params import BASE_ONLY_TASKS, TASK_TYPES
 from app.domain.probe import MIME_TYPES, PLAIN_KINDS
-from app.services import HealthView, OfferedModel
+from app.services import HealthView, OfferedLanguageModel, OfferedModel
 
 CACHE_S = 0.5
 LANGUAGE_MODEL = "lm"
@@ -32,6 +33,7 @@ class Models:
         *,
         configured: Sequence[str],
         aliases: Mapping[str, str],
+        init_llm: bool | Literal["auto"],
         default_lm: str,
         lm_backend: str,
         limits: Limits,
@@ -40,6 +42,7 @@ class Models:
         self._database = database
         self._configured = configured
         self._aliases = aliases
+        self._init_llm = init_llm
         self._default_lm = default_lm
         self._lm_backend = lm_backend
         self._limits = limits
@@ -49,6 +52,7 @@ class Models:
     async def offers(self) -> Offers:
         """What a submission may name now."""
         models = await self.models()
+        language_models = await self._offered_language_models()
         return Offers(
             models=[
                 ModelOffer(name=model.name, category=model.category, tasks=model.supported_task_types)
@@ -56,6 +60,9 @@ class Models:
             ],
             default_model=next((model.name for model in models if model.is_default), None),
             model_aliases=self._aliases,
+            lm_offered=bool(language_models),
+            lm_names=language_models,
+            default_lm=next(iter(language_models), None),
             default_lm_backend=self._lm_backend,
             limits=self._limits,
         )
@@ -64,10 +71,7 @@ class Models:
         """Configured models in their order, then others that live workers announce."""
         workers = (await self._read()).workers
         announced = {
-            model["name"]: model
-            for worker in workers
-            for model in worker.models
-            if model["category"] != LANGUAGE_MODEL
+            model["name"]: model for worker in workers for model in worker.models if not _is_language(model)
         }
         loaded = {name for worker in workers for name in worker.loaded}
         names = list(dict.fromkeys([*self._configured, *announced]))
@@ -76,15 +80,31 @@ class Models:
             for place, name in enumerate(names)
         ]
 
-    async def language_models(self) -> Sequence[str]:
+    async def announced_language_models(self) -> Sequence[str]:
         """Language models that live workers offer now, the configured one first."""
         announced = dict.fromkeys(
             model["name"]
             for worker in (await self._read()).workers
             for model in worker.models
-            if model["category"] == LANGUAGE_MODEL
+            if _is_language(model)
         )
         return sorted(announced, key=lambda name: name != self._default_lm)
+
+    async def language_models(self) -> Sequence[OfferedLanguageModel]:
+        """Language models that can be asked for, the default one first."""
+        loaded = {name for worker in (await self._read()).workers for name in worker.loaded}
+        return [
+            OfferedLanguageModel(name=name, is_default=place == 0, is_loaded=name in loaded)
+            for place, name in enumerate(await self._offered_language_models())
+        ]
+
+    async def _offered_language_models(self) -> Sequence[str]:
+        """As announced; before any worker has, the configured one, unless there shall be none."""
+        announced = await self.announced_language_models()
+        is_expected = not (await self._read()).workers and self._init_llm == "auto"
+        if not announced and (is_expected or self._init_llm is True):
+            return [self._default_lm]
+        return announced
 
     async def input_kinds(self) -> Sequence[str]:
         """Kinds of audio files that can be sent: those of every worker, and what a live one can besides."""
@@ -104,12 +124,7 @@ class Models:
             DatabaseUnavailableError: the database does not answer.
         """
         workers = (await self._read_anew()).workers
-        language = {
-            model["name"]
-            for worker in workers
-            for model in worker.models
-            if model["category"] == LANGUAGE_MODEL
-        }
+        language = {model["name"] for worker in workers for model in worker.models if _is_language(model)}
         loaded = [name for worker in workers for name in worker.loaded]
         music = next((name for name in loaded if name not in language), None)
         lm = next((name for name in loaded if name in language), None)
@@ -136,6 +151,10 @@ class Models:
             workers = await work.workers.alive(lease_s=self._lease_s)
         self._fleet = _Fleet(read_at=asyncio.get_running_loop().time(), workers=workers)
         return self._fleet
+
+
+def _is_language(model: Mapping[str, Any]) -> bool:
+    return bool(model["category"] == LANGUAGE_MODEL)
 
 
 def _offered(

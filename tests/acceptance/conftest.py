@@ -1,4 +1,4 @@
-"""The service as a user runs it: `acestep-api` with everything embedded and the tiny model."""
+"""The service as a user runs it: `acestep-api` with everything embedded and the tiny models."""
 
 import asyncio
 import os
@@ -45,6 +45,7 @@ class Installation:
                     **os.environ,
                     "ACESTEP_DATA_DIR": str(self.folder / "data"),
                     "ACESTEP_TMPDIR": str(self.folder / "tmp"),
+                    "ACESTEP_LM_MODEL_PATH": "acestep-5Hz-lm-tiny-random",
                     **environment,
                 },
                 cwd=self.folder,

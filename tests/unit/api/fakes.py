@@ -30,6 +30,7 @@ from app.services import (
     ErasedView,
     ExportForm,
     HealthView,
+    OfferedLanguageModel,
     OfferedModel,
     Relation,
     Services,
@@ -118,6 +119,7 @@ class FakeServices:
             stats=self.stats,
             offers=self.offers,
             models=self.models,
+            language_models=self.language_models,
             health=self.health,
             caller_by_key=self.caller_by_key,
             has_keys=self.has_keys,
@@ -255,6 +257,9 @@ class FakeServices:
         return Offers(
             models=[ModelOffer(name="acestep-v15-turbo", category="turbo")], default_model="acestep-v15-turbo"
         )
+
+    async def language_models(self) -> list[OfferedLanguageModel]:
+        return [OfferedLanguageModel(name="acestep-5Hz-lm-0.6B", is_default=True, is_loaded=True)]
 
     async def models(self) -> Sequence[OfferedModel]:
         return self.models_offered

@@ -72,9 +72,7 @@ async def test_formatting_judges_the_body_first(client: Client) -> None:
     assert (response.status_code, response.json()["error"]) == (400, "prompt must be a text")
 
 
-async def test_the_inventory_names_diffusion_models_and_no_language_model(
-    client: Client, fakes: FakeServices
-) -> None:
+async def test_the_inventory_names_models_of_both_kinds(client: Client, fakes: FakeServices) -> None:
     tasks = ("text2music", "cover", "repaint")
     fakes.models_offered = [
         OfferedModel(
@@ -85,9 +83,9 @@ async def test_the_inventory_names_diffusion_models_and_no_language_model(
     assert [model["name"] for model in data.pop("models")] == ["turbo"]
     assert data == {
         "default_model": "turbo",
-        "lm_models": [],
-        "loaded_lm_model": None,
-        "llm_initialized": False,
+        "lm_models": [{"name": "acestep-5Hz-lm-0.6B", "is_default": True, "is_loaded": True}],
+        "loaded_lm_model": "acestep-5Hz-lm-0.6B",
+        "llm_initialized": True,
     }
 
 

@@ -242,7 +242,7 @@ def test_progress_words_of_every_stage() -> None:
     assert [progress_text(stage, 4, 8) for stage in STAGES] == [
         "queued",
         "initializing",
-        "llm usage: planning",
+        "llm usage: planning, 4 of 8 codes",
         "loading text_encoder",
         "dit diffusion: step 4/8",
         "decoding: tiled_decode",
