@@ -157,6 +157,7 @@ async def a_worker(
         store=store,
         inputs=Inputs(store, max_seconds=600),
         pace=pace or Pace(),
+        tracer=NoTracer(),
         limits=Limits(timeout_s=timeout_s, cancel_grace_s=cancel_grace_s),
         pauses=Pauses(idle_poll_s=0.02, first_self_test_s=0.1),
         scratch=folder / "scratch",
