@@ -16,6 +16,7 @@ from app.domain.offers import ModelOffer, Offers
 from app.domain.ports import ObjectStore
 from app.domain.submission import parse_submission
 from app.domain.task import TaskId, TeamId
+from app.domain.tracing import NoTracer
 from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
 from app.storage.folder import FolderStore
