@@ -54,10 +54,14 @@ class StubEngine:
         self._requests = 0
 
     def models(self) -> tuple[ModelInfo, ...]:
-        return tuple(
+        music = tuple(
             ModelInfo(name=name, category="turbo", tasks=("text2music", "cover", "repaint"))
             for name in self._options.models
         )
+        language = tuple(
+            ModelInfo(name=name, category="lm", tasks=()) for name in self._options.language_models
+        )
+        return (*music, *language)
 
     def load(self, model: str) -> None:
         """Takes no time; one model at a time."""

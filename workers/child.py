@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from inference.audio.encode import encode
 from inference.audio.wave import Computed, Wave
@@ -39,7 +39,8 @@ class Child:
         self._pipe = pipe
         self._failpoints = failpoints
         self._send_lock = threading.Lock()
-        self._jobs: SimpleQueue[protocol.Job] = SimpleQueue()
+        self._jobs: SimpleQueue[protocol.Job | None] = SimpleQueue()  # None: look at the prompts
+        self._prompts: SimpleQueue[protocol.Prompt] = SimpleQueue()
         self._cancelled: dict[str, threading.Event] = {}
         self._encoders = ThreadPoolExecutor(_ENCODER_THREADS, thread_name_prefix="encode")
         # One result is written at a time (600 s = 230 MB an item); the next one waits for it, and the model
@@ -56,6 +57,10 @@ class Child:
                     case protocol.Job() as job:
                         self._cancelled[job.id] = threading.Event()
                         self._jobs.put(job)
+                    case protocol.Prompt() as prompt:
+                        self._cancelled[prompt.id] = threading.Event()
+                        self._prompts.put(prompt)
+                        self._jobs.put(None)
                     case protocol.Cancel(id=job_id):
                         if cancelled := self._cancelled.get(job_id):
                             cancelled.set()
@@ -67,7 +72,10 @@ class Child:
         try:
             engine = self._start_engine(start)
             while True:
-                self._run_job(engine, self._jobs.get())
+                job = self._jobs.get()
+                self._answer_prompts(engine)
+                if job is not None:
+                    self._run_job(engine, job)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -95,6 +103,8 @@ class Child:
             self._send(protocol.Progress(id=job.id, stage=stage, done=done, total=total))
             if stage == "diffusing":
                 self._failpoints.hit("child.step")
+            if stage != "lm":  # then the language model is in the middle of its own work
+                self._answer_prompts(engine)
 
         try:
             if cancelled.is_set():
@@ -110,6 +120,24 @@ class Child:
         self._send(protocol.Computed(id=job.id))
         self._unwritten.acquire()
         threading.Thread(target=self._write, args=(job, computed), name="write").start()
+
+    def _answer_prompts(self, engine: Engine) -> None:
+        """Improve the texts that wait: between jobs, and between two steps of one, so none waits for long."""
+        while True:
+            try:
+                prompt = self._prompts.get_nowait()
+            except Empty:
+                return
+            cancelled = self._cancelled[prompt.id]
+            try:
+                if cancelled.is_set():
+                    raise Cancelled("cancelled")
+                result = engine.format_prompt(prompt.request, cancelled.is_set)
+                self._send(protocol.Answered(id=prompt.id, result=result))
+            except Exception as error:
+                self._report_failure(prompt.id, error)
+            finally:
+                del self._cancelled[prompt.id]
 
     def _load(self, engine: Engine, job: protocol.Job) -> None:
         """Bring the job's model into memory and tell what is there then, whatever came of it."""

@@ -10,12 +10,10 @@ from pathlib import Path
 
 from app.domain.log_fields import log_fields
 from app.domain.tracing import Tracer
-from app.logs import trace_of
-from app.services.lifecycle import Lifecycle
 from workers.compute import Compute
-from workers.failure import ChildDied, JobCancelled, JobFailed, TaskFailed, TaskReleased
 from workers.heartbeat import Heartbeat
 from workers.job import RunningJob
+from workers.settle import Settle
 from workers.slot import Slot
 from workers.upload import Upload
 
@@ -31,7 +29,7 @@ class Generate:
         *,
         compute: Compute,
         upload: Upload,
-        lifecycle: Lifecycle,
+        settle: Settle,
         heartbeat: Heartbeat,
         scratch: Path,
         tracer: Tracer,
@@ -39,7 +37,7 @@ class Generate:
         self._slot = slot
         self._compute = compute
         self._upload = upload
-        self._lifecycle = lifecycle
+        self._settle = settle
         self._heartbeat = heartbeat
         self._scratch = scratch
         self._tracer = tracer
@@ -84,54 +82,11 @@ class Generate:
         for (stage, start_ns), (_, end_ns) in pairwise(begun):
             self._tracer.past(stage, start_ns=start_ns, end_ns=end_ns)
 
-    async def _settle(self, job: RunningJob, error: Exception) -> None:
-        """Write what ended the job."""
-        match error:
-            case JobCancelled():
-                await self._cancelled(job)
-            case ChildDied(wanted=False):
-                log.error("child died")
-                await self._lifecycle.child_died(job.task, gpu_seconds=job.gpu_seconds)
-            case ChildDied() | TaskReleased():
-                # The child was ended for the sake of another job, or there is none to be had.
-                await self._release(job)
-            case JobFailed() | TaskFailed():
-                await self._failed(job, error)
-            case _:
-                log.error("task failed unexpectedly", exc_info=error)
-                unexpected = TaskFailed("internal", "internal error", retryable=True)
-                unexpected.trace = trace_of(error)
-                await self._failed(job, unexpected)
-
-    async def _cancelled(self, job: RunningJob) -> None:
-        """The work stopped on request: record it, unless the task is somebody else's by now."""
-        if job.lost.is_set():
-            return
-        log.info("task cancelled")
-        await self._lifecycle.cancelled(job.task, gpu_seconds=job.gpu_seconds)
-
-    async def _failed(self, job: RunningJob, failure: JobFailed | TaskFailed) -> None:
-        log.warning("task failed", extra={"code": failure.code, "reason": failure.message})
-        if failure.trace:
-            log.debug("traceback of the failed task\n%s", failure.trace)
-        await self._lifecycle.fail(
-            job.task,
-            code=failure.code,
-            message=failure.message,
-            trace=failure.trace,
-            retryable=failure.retryable,
-            gpu_seconds=job.gpu_seconds,
-        )
-
     async def _give_back(self, job: RunningJob) -> None:
         """Release the task, once no child works for it."""
         if job.is_in_child:
             await self._slot.kill()
-        await self._release(job)
-
-    async def _release(self, job: RunningJob) -> None:
-        await self._lifecycle.release(job.task.id, job.task.attempt, gpu_seconds=job.gpu_seconds)
-        log.info("task released")
+        await self._settle.release(job)
 
 
 def _remove(scratch: Path) -> None:

@@ -1,12 +1,18 @@
 """The language model between settings, rows and the engine: what a worker offers, and a job's part of it."""
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from inference.language import LanguageOptions, LanguageRecord, Planning
 from inference.models import registry
+from inference.request import ModelInfo
+
+# What a process with torch takes before it holds a model.
+SPARE_BYTES = 2**30
 
 
 def offered_names(default: str, *, init: bool | str, models_dir: Path) -> tuple[str, ...]:
@@ -26,6 +32,34 @@ def offered_names(default: str, *, init: bool | str, models_dir: Path) -> tuple[
     ]
     others = [name for name in here if name != default]
     return (default, *others) if init is True or default in here else tuple(others)
+
+
+def is_language_model(model: ModelInfo) -> bool:
+    """Tell a language model among the models of a child."""
+    return model.category == "lm"
+
+
+def wants_prompt_slot(wanted: bool | str, names: Sequence[str], *, models_dir: Path) -> bool:
+    """Whether prompts get a child of their own, which holds the default language model only.
+
+    Args:
+        wanted: `auto` = without an accelerator, where the model fits into free memory a second time; an
+            accelerator's memory is left to the songs.
+    """
+    if not names or wanted is False:
+        return False
+    return wanted is True or (not has_accelerator() and _fits(names[0], models_dir))
+
+
+def has_accelerator() -> bool:
+    """Whether this machine has a CUDA card or Apple's; the supervisor loads no library that would know."""
+    return sys.platform == "darwin" or Path("/dev/nvidiactl").exists()
+
+
+def _fits(name: str, models_dir: Path) -> bool:
+    # Half precision on disk, float32 in memory, and as much again for the work.
+    needed = 4 * registry.find(name, models_dir).size_bytes
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > needed + SPARE_BYTES
 
 
 def options_of(params: Mapping[str, Any]) -> LanguageOptions:

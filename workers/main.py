@@ -7,7 +7,7 @@ import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 from uuid import UUID, uuid4
@@ -33,13 +33,14 @@ from workers.bell import Bell
 from workers.deliver import Deliveries
 from workers.heartbeat import Heartbeat
 from workers.inputs import Inputs
-from workers.language import offered_names
+from workers.language import offered_names, wants_prompt_slot
 from workers.loop import Pauses
 from workers.nudges import Nudges
 from workers.pace import Pace
 from workers.post import Poster
+from workers.prompts import PromptLoop
 from workers.slot import Slot, SlotOptions
-from workers.watch import Limits
+from workers.watch import Limits, Watch
 from workers.wiring import Shared, loop_of
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class WorkerProcess:
         )
         self._scratch = settings.tmpdir / "attempts" / f"{os.getpid()}-{worker_id}"
         self._database = Database(
-            database_url, pool_size=4 + settings.queue_workers, application_name="acestep-worker"
+            database_url, pool_size=5 + settings.queue_workers, application_name="acestep-worker"
         )
         self._doorbell = ArqDoorbell(redis_url)
         self._bell = Bell(redis_url, slots=settings.queue_workers)
@@ -111,6 +112,17 @@ class WorkerProcess:
             pauses=Pauses(),
             scratch=self._scratch,
         )
+        self._prompts = PromptLoop(
+            self._slots,
+            own=_prompt_slot(settings),
+            lifecycle=lifecycle,
+            heartbeat=self._heartbeat,
+            bell=self._bell,
+            fleet=self._fleet,
+            watch=Watch(Limits(timeout_s=settings.sync_timeout, cancel_grace_s=settings.cancel_grace)),
+            backend=settings.lm_backend,
+            idle_poll_s=shared.pauses.idle_poll_s,
+        )
         self._loops = [
             loop_of(slot, shared, models=settings.models, on_health=self._tell_health) for slot in self._slots
         ]
@@ -144,6 +156,7 @@ class WorkerProcess:
                 asyncio.create_task(self._bell.run_forever(), name="bell"),
                 asyncio.create_task(self._nudges.run_forever(), name="nudges"),
                 asyncio.create_task(self._recovery.run_forever(), name="sweeper"),
+                asyncio.create_task(self._prompts.run(), name="prompts"),
             ]
             if self._deliveries is not None:
                 background.append(asyncio.create_task(self._deliveries.run_forever(), name="deliveries"))
@@ -269,6 +282,18 @@ def _slot_options(settings: Settings) -> SlotOptions:
             "TORCHINDUCTOR_CACHE_DIR": str(settings.torchinductor_cache_dir),
         },
     )
+
+
+def _prompt_slot(settings: Settings) -> Slot | None:
+    """A slot whose child holds the default language model only; None = the other children answer prompts."""
+    options = _slot_options(settings)
+    names = options.engine_options.language_models
+    if not wants_prompt_slot(settings.prompt_slot, names, models_dir=settings.data_dir / "models"):
+        return None
+    alone = replace(
+        options.engine_options, models=(), language_models=names[:1], lazy=False, lm_where_it_fits=False
+    )
+    return Slot(replace(options, engine_options=alone))
 
 
 async def run(settings: Settings, *, database_url: str, redis_url: str) -> None:

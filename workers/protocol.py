@@ -2,6 +2,7 @@
 
 import msgspec
 
+from inference.language import PromptRequest, PromptResult
 from inference.request import EngineOptions, GenerationRequest, GenerationResult, ModelInfo
 
 # Longest line either side accepts; eight items with the longest lyrics stay far below.
@@ -20,6 +21,13 @@ class Job(msgspec.Struct, frozen=True, tag="job"):
 
     id: str
     request: GenerationRequest
+
+
+class Prompt(msgspec.Struct, frozen=True, tag="prompt"):
+    """Improve a text; it is not queued behind jobs, but answered between two of their steps."""
+
+    id: str
+    request: PromptRequest
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
@@ -74,6 +82,13 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     result: GenerationResult
 
 
+class Answered(msgspec.Struct, frozen=True, tag="answered"):
+    """The text is improved."""
+
+    id: str
+    result: PromptResult
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The job failed, or with an empty id: the engine could not start.
 
@@ -88,8 +103,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     poisons: bool
 
 
-Command = Start | Job | Cancel | Quit
-Report = Ready | Loaded | Progress | Computed | Done | Failed
+Command = Start | Job | Prompt | Cancel | Quit
+Report = Ready | Loaded | Progress | Computed | Done | Answered | Failed
 
 _encoder = msgspec.json.Encoder()
 _command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)

@@ -7,8 +7,10 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
+from inference.language import PromptRequest, PromptResult
 from inference.request import EngineOptions, GenerationRequest, GenerationResult, ModelInfo, OnProgress
 from workers import protocol
 from workers.child_process import ChildProcess, child_environment
@@ -40,10 +42,10 @@ class SlotOptions:
 class _Pending:
     """A job that the child has and has not answered."""
 
-    result: asyncio.Future[GenerationResult]
-    on_progress: OnProgress
-    on_computed: Callable[[], None]
-    on_loaded: Callable[[str, float], None]
+    result: asyncio.Future[Any]
+    on_progress: OnProgress = lambda stage, done, total: None
+    on_computed: Callable[[], None] = lambda: None
+    on_loaded: Callable[[str, float], None] = lambda model, seconds: None
 
 
 class Slot:
@@ -131,25 +133,40 @@ class Slot:
             JobCancelled: after `cancel`.
             ChildDied: the child ended, by itself or by `kill`, or there is none.
         """
-        job_id = job_id or uuid4().hex
         pending = _Pending(
             result=asyncio.get_running_loop().create_future(),
             on_progress=on_progress,
             on_computed=on_computed,
             on_loaded=on_loaded,
         )
-        self._pending[job_id] = pending
+        job = protocol.Job(id=job_id or uuid4().hex, request=request)
+        result: GenerationResult = await self._answer_to(job, pending)
+        return result
+
+    async def format_prompt(self, request: PromptRequest, *, job_id: str | None = None) -> PromptResult:
+        """Have a text improved, between two steps of what the child does besides.
+
+        Raises:
+            JobFailed, JobCancelled, ChildDied: as for `generate`.
+        """
+        pending = _Pending(result=asyncio.get_running_loop().create_future())
+        prompt = protocol.Prompt(id=job_id or uuid4().hex, request=request)
+        result: PromptResult = await self._answer_to(prompt, pending)
+        return result
+
+    async def _answer_to(self, command: protocol.Job | protocol.Prompt, pending: _Pending) -> Any:
+        self._pending[command.id] = pending
         try:
-            await self._send(protocol.Job(id=job_id, request=request))
+            await self._send(command)
             return await pending.result
         except asyncio.CancelledError:
-            await self.cancel(job_id)
+            await self.cancel(command.id)
             raise
         except JobFailed as error:
             self._retired = self._retired or error.poisons
             raise
         finally:
-            del self._pending[job_id]
+            del self._pending[command.id]
 
     async def cancel(self, job_id: str | None = None) -> None:
         """Ask the child to stop this job, or every one; it looks between two steps."""
@@ -226,7 +243,7 @@ class Slot:
                 pending.on_loaded(report.model, report.seconds)
             case protocol.Computed():
                 pending.on_computed()
-            case protocol.Done():
+            case protocol.Done() | protocol.Answered():
                 pending.result.set_result(report.result)
             case protocol.Failed(code="cancelled"):
                 pending.result.set_exception(JobCancelled(report.message))

@@ -17,6 +17,7 @@ from workers.line import Line
 from workers.loop import Pauses, SlotLoop
 from workers.pace import Pace
 from workers.selftest import SelfTest
+from workers.settle import Settle
 from workers.slot import Slot
 from workers.upload import Upload
 from workers.watch import Limits, Watch
@@ -59,7 +60,7 @@ def loop_of(
             pace=shared.pace,
         ),
         upload=Upload(lifecycle=shared.lifecycle, store=shared.store, watch=watch),
-        lifecycle=shared.lifecycle,
+        settle=Settle(shared.lifecycle),
         heartbeat=shared.heartbeat,
         scratch=shared.scratch,
         tracer=shared.tracer,
