@@ -140,10 +140,11 @@ class MusicPipeline(EncodingPipeline):
 
     def _inputs_of(self, conditioning: Conditioning) -> dict[str, Any]:
         start_s, end_s = whole_window(conditioning.window)
+        reference = conditioning.reference
         return {
             "task_type": conditioning.task_type,
             "src_audio": whole_frames(conditioning.source),
-            "reference_audio": whole_frames(conditioning.reference),
+            "reference_audio": None if reference is None else torch.from_numpy(reference.samples),
             "repainting_start": start_s,
             "repainting_end": end_s,
         }

@@ -112,6 +112,8 @@ def test_the_audit_record_names_files_shapes_device_and_libraries(engine: Engine
     assert audit["versions"]["torch"] == torch.__version__
     assert audit["batches"][0]["rows"] == 2
     assert audit["batches"][0]["latent_frames"] == 25
+    assert [len(lengths) for lengths in audit["batches"][0]["condition_tokens"]] == [2]
+    assert (audit["attention_backend"], audit["compiled"]) == ("native", "no")
     assert computed.effective["seeds"] == [3, 4]
 
 

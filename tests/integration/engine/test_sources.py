@@ -24,7 +24,7 @@ ITEMS = (
     ItemSpec(prompt="loud rock with many guitars and a choir", lyrics="[verse]\nword after word", seed=4),
 )
 SOURCE = a_tone(1.31)  # 32.75 latent frames: the last one is filled up
-REFERENCE = a_tone(0.7)
+REFERENCE = a_tone(0.71)  # no whole number of latent frames
 COVER = Conditioning(task_type="cover", source=a_clip_of(SOURCE))
 REPAINT = Conditioning(task_type="repaint", source=a_clip_of(SOURCE), window=(0.4, 0.9), keep_source=True)
 
@@ -77,6 +77,23 @@ def test_t2_t4_with_a_reference(pipeline: MusicPipeline, conditioning: Condition
     assert torch.equal(together, latents(pipeline, ITEMS, conditioning))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert difference_db(together[1], latents(pipeline, ITEMS[1:], conditioning)[0]) <= -100.0
+
+
+def test_a_short_reference_is_repeated_without_a_gap(
+    turbo: MusicPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[torch.Tensor] = []
+    encode = turbo.vae.encode
+
+    def noting(samples: torch.Tensor) -> object:
+        heard.append(samples)
+        return encode(samples)
+
+    monkeypatch.setattr(turbo.vae, "encode", noting)
+    latents(turbo, ITEMS[:1], Conditioning(reference=a_clip_of(REFERENCE)))
+    piece = torch.from_numpy(REFERENCE)
+    assert heard[0].shape == (1, 2, 30 * 48_000)
+    assert torch.equal(heard[0][0, :, : 3 * piece.shape[1]], piece.repeat(1, 3))
 
 
 def test_the_global_generator_is_left_as_it_was(turbo: MusicPipeline) -> None:
