@@ -17,10 +17,10 @@ import torch
 
 from inference import tiny
 from inference.engine import Engine, make_engine
-from inference.models.registry import TINY
 from inference.request import EngineOptions, GenerationRequest, ItemSpec
 from tests.bench import bare
 from tests.bench.bare import Samples
+from tests.builders import MODEL
 
 DURATION_S = 60.0
 ROUNDS = 7
@@ -56,10 +56,10 @@ class Overhead:
 
 def measure(models_dir: Path, *, duration_s: float, rounds: int) -> Overhead:
     """Run both in turns, after one run of each that is not counted."""
-    engine = make_engine("", EngineOptions(models=(TINY,), models_dir=str(models_dir), device="cpu"))
-    pipeline = bare.load(tiny.build(models_dir / TINY), device=torch.device("cpu"), dtype=torch.float32)
+    engine = make_engine("", EngineOptions(models=(MODEL,), models_dir=str(models_dir), device="cpu"))
+    pipeline = bare.load(tiny.build(models_dir / MODEL), device=torch.device("cpu"), dtype=torch.float32)
     request = GenerationRequest(
-        model=TINY, items=(ITEM,), duration=duration_s, steps=8, shift=3.0, scratch_dir="/unused"
+        model=MODEL, items=(ITEM,), duration=duration_s, steps=8, shift=3.0, scratch_dir="/unused"
     )
     runs: tuple[Callable[[], Samples], ...] = (
         lambda: _engine(engine, request),
