@@ -72,3 +72,14 @@ async def team(db: Database) -> TeamId:
 def redis_url(servers: Servers) -> str:
     """A Redis database that no other running test uses."""
     return f"{servers.redis_url.rstrip('/').removesuffix('/0')}/{next(numbers) % 15 + 1}"
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One CPU thread for torch: threads that wait for each other mostly measure the machine's other load."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

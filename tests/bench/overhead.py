@@ -7,29 +7,24 @@ are written, since the bare pipeline writes none.
 
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AceStepPipeline
-from numpy.typing import NDArray
 
 from inference import tiny
 from inference.engine import Engine, make_engine
-from inference.models.registry import TINY
 from inference.request import EngineOptions, GenerationRequest, ItemSpec
+from tests.bench import bare
+from tests.bench.bare import Samples
+from tests.builders import MODEL
 
 DURATION_S = 60.0
 ROUNDS = 7
-STEPS, SHIFT, SEED = 8, 3.0, 42
-ITEM = ItemSpec(prompt="calm piano in the rain", lyrics="[verse]\nwalking home", seed=SEED)
-
-Samples = NDArray[np.float32]
+ITEM = ItemSpec(prompt="calm piano in the rain", lyrics="[verse]\nwalking home", seed=42)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +56,14 @@ class Overhead:
 
 def measure(models_dir: Path, *, duration_s: float, rounds: int) -> Overhead:
     """Run both in turns, after one run of each that is not counted."""
-    engine = make_engine("", EngineOptions(models=(TINY,), models_dir=str(models_dir), device="cpu"))
-    pipeline = _load(tiny.build(models_dir / TINY))
+    engine = make_engine("", EngineOptions(models=(MODEL,), models_dir=str(models_dir), device="cpu"))
+    pipeline = bare.load(tiny.build(models_dir / MODEL), device=torch.device("cpu"), dtype=torch.float32)
+    request = GenerationRequest(
+        model=MODEL, items=(ITEM,), duration=duration_s, steps=8, shift=3.0, scratch_dir="/unused"
+    )
     runs: tuple[Callable[[], Samples], ...] = (
-        lambda: _engine(engine, duration_s),
-        lambda: _bare(pipeline, duration_s),
+        lambda: _engine(engine, request),
+        lambda: bare.run(pipeline, request)[0],
     )
     ours, theirs = (run() for run in runs)
     spent: tuple[list[Spent], list[Spent]] = ([], [])
@@ -83,39 +81,8 @@ def _time(run: Callable[[], Samples]) -> Spent:
     return Spent(wall_s=time.perf_counter() - wall_s, cpu_s=time.process_time() - cpu_s)
 
 
-def _engine(engine: Engine, duration_s: float) -> Samples:
-    request = GenerationRequest(
-        model=TINY, items=(ITEM,), duration=duration_s, steps=STEPS, shift=SHIFT, scratch_dir="/unused"
-    )
+def _engine(engine: Engine, request: GenerationRequest) -> Samples:
     return engine.compute(request, lambda stage, done, total: None, lambda: False).waves[0].samples
-
-
-def _load(folder: Path) -> Any:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*weight_norm.*", category=FutureWarning)
-        pipeline = AceStepPipeline.from_pretrained(folder, local_files_only=True)
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.vae.enable_tiling()  # as the engine does, against a comment in the library
-    return pipeline
-
-
-def _bare(pipeline: Any, duration_s: float) -> Samples:
-    samples: Samples = (
-        pipeline(
-            prompt=[ITEM.prompt],
-            lyrics=[ITEM.lyrics],
-            vocal_language=ITEM.vocal_language,
-            audio_duration=duration_s,
-            num_inference_steps=STEPS,
-            shift=SHIFT,
-            guidance_scale=1.0,
-            generator=[torch.Generator("cpu").manual_seed(SEED)],
-            output_type="np",
-        )
-        .audios[0]
-        .astype(np.float32)
-    )
-    return samples
 
 
 def main() -> None:

@@ -4,11 +4,9 @@ Other processes on the machine stretch the CPU part of a run as they like. So th
 what the run itself took, and the best of three tries counts.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from app.db.engine import Database
 from app.domain.task import TeamId
@@ -33,15 +31,6 @@ async def test_writing_hides_behind_the_accelerator(
             measured = overlap.judge([await worker.ended(task_id) for task_id in ids])
             ratios.append(measured.span_s / max(measured.busy_s, measured.writing_s))
     assert min(ratios) <= 1.6, ratios
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other measure the machine's other load most of all."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.usefixtures("one_thread")
