@@ -20,7 +20,7 @@ pytestmark = pytest.mark.inference
 
 KEY = "fuzz-key"
 WANTED = int(os.environ.get("FUZZ_REQUESTS", "400"))
-OPERATIONS_WITH_INPUT = 6
+OPERATIONS_WITH_INPUT = 20
 """The others have next to nothing to vary: one request each."""
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
