@@ -5,9 +5,11 @@ from sqlalchemy import TextClause, text
 from app.db.outbox import tell
 from app.db.turns import NEXT_TURN, PRESENT
 
-# The task itself, whose first commit got no answer, or the one that took the client's key before.
+# The task itself, whose first commit got no answer, or the one that took the client's key before. The event
+# outlives an erasure of the task.
 ACCEPTED = text("""
-SELECT t.id, p.submit_position, t.request_hash FROM tasks t JOIN task_params p ON p.task_seq = t.seq
+SELECT t.id, t.request_hash, CAST(e.data->>'position' AS int) AS position
+FROM tasks t JOIN task_events e ON e.task_seq = t.seq AND e.event = 'queued'
 WHERE t.id = CAST(:id AS uuid)
    OR (t.team_id = :team_id AND t.idempotency_key = CAST(:idempotency_key AS text))
 """)

@@ -128,7 +128,7 @@ class Tasks:
         is_replayed = row.id != task_id
         if is_replayed and idempotency:
             idempotency.check(row.request_hash)
-        return Accepted(task_id=TaskId(row.id), queue_position=row.submit_position, is_replayed=is_replayed)
+        return Accepted(task_id=TaskId(row.id), queue_position=row.position, is_replayed=is_replayed)
 
     async def insert(
         self, task: NewTask, *, position: int, ageing_s: float, retention_days: int | None = None

@@ -13,6 +13,7 @@ from app.domain.ports import ObjectStore
 # Longer than a worker needs to hear of a task when all is well.
 WAITS_LONG_S = 60.0
 CHECK_LIMIT_S = 15.0
+MOST_NAMED = 3
 
 
 class Checkup:
@@ -71,12 +72,12 @@ class Checkup:
 
     async def _counters(self) -> list[Finding]:
         async with self._database.snapshot() as work:
-            numbers = await work.stats.numbers(None, window=1, lease_s=self._lease_s)
             counted = await work.stats.recount()
-        wrong = [name for name, value in counted.items() if getattr(numbers, name) != value]
+            wrong = [*await work.stats.drift(), *await work.usage.drift()]
         if wrong:
             remedy = "report this as a bug, with the log; the rows are right, the statistics are not"
-            return [fail("counters", f"{', '.join(wrong)} differ from the rows", remedy)]
+            named = "; ".join(f"{drift.what} by {drift.difference:+g}" for drift in wrong[:MOST_NAMED])
+            return [fail("counters", f"{len(wrong)} differ from the rows: {named}", remedy)]
         return [good("counters", f"equal a recount of {sum(counted.values())} tasks")]
 
 

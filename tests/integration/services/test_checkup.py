@@ -159,7 +159,10 @@ async def test_counters_that_drifted(
 ) -> None:
     await set_(database_url, "UPDATE team_state SET succeeded = 7")
     (finding,) = (await examine(db, store, answering))["counters"]
-    assert (finding.health, finding.text) == (Health.FAIL, "succeeded differ from the rows")
+    assert (finding.health, finding.text) == (
+        Health.FAIL,
+        "1 differ from the rows: team 1 succeeded by -7",
+    )
 
 
 async def test_a_database_that_is_away_spoils_no_other_check(

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from app.db.engine import Database
+from app.db.tasks import Actor
 from app.domain.errors import ConflictError, QueueFullError
 from app.domain.idempotency import Idempotency
 from app.domain.inputs import Role
@@ -95,6 +96,19 @@ async def test_a_key_belongs_to_its_team(make: MakeSubmit, team: TeamId, databas
     mine, theirs = await ask(make(), team), await ask(make(), other, OTHER)
     assert mine.task_id != theirs.task_id
     assert not theirs.is_replayed
+
+
+async def test_a_repetition_for_an_erased_task_makes_no_other(
+    make: MakeSubmit, db: Database, team: TeamId, database_url: str
+) -> None:
+    first = await ask(make(), team)
+    await make()(caller(team), a_submission(), request_id="r", client=None)
+    async with db.transaction() as work:
+        await work.tasks.cancel_queued(team, first.task_id, actor=Actor(kind="client"))
+        await work.erasures.erase([1], actor=Actor(kind="client"), reason="asked")
+    again = await ask(make(), team)
+    assert (again.task_id, again.queue_position, again.is_replayed) == (first.task_id, 1, True)
+    assert await count(database_url) == 2
 
 
 async def test_without_a_key_equal_requests_are_two_tasks(

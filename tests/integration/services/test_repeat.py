@@ -44,7 +44,7 @@ class Office:
         self.submit = Submit(db, self.doorbell, uploads, queue_limit=queue_limit, ageing_s=600)
         self.repeat = Repeat(db, submit=self.submit, offers=self.offers)
 
-    async def offers(self) -> Offers:
+    async def offers(self, team_id: TeamId) -> Offers:
         return OFFERS
 
     def caller(self, *scopes: Scope) -> Caller:
