@@ -94,6 +94,7 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         max_crashes=settings.max_attempts,
         lease_s=settings.lease_seconds,
         idempotency_h=settings.idempotency_hours,
+        model_wait_s=settings.model_wait,
     )
     lifespan = _lifespan(database, doorbell, recovery, feed, redis_url, tracer)
     return create_app(services, config, lifespan=[lifespan], counted=counted)

@@ -96,6 +96,7 @@ class WorkerProcess:
             lease_s=settings.lease_seconds,
             store=store,
             idempotency_h=settings.idempotency_hours,
+            model_wait_s=settings.model_wait,
             retention=Retention(self._database, store, record_days=settings.record_retention_days),
         )
         self._deliveries = _deliveries(settings, self._database)

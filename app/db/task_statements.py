@@ -349,5 +349,15 @@ LOSE_EXPIRED = _settle(
     more=_NOTE_LOSS,
     skip_locked=True,
 )
+# Nobody waits for ever for a model that no worker has offered for long.
+FAIL_UNSERVED = _settle(
+    """status = 'queued' AND run_after < now() - make_interval(secs => CAST(:wait_s AS float8))
+       AND NOT EXISTS (SELECT FROM workers w
+                       WHERE w.seen_at > now() - make_interval(secs => CAST(:wait_s AS float8))
+                         AND w.models @> jsonb_build_array(jsonb_build_object('name', tasks.model)))""",
+    "status = 'failed', error_code = 'model_unavailable', finished_at = now(), "
+    "error_message = 'no worker offers the model ' || t.model",
+    skip_locked=True,
+)
 LOSE_WORKER = _settle("status = 'running' AND worker_id = :worker_id", _LOST, more=_NOTE_LOSS)
 LOSE_ATTEMPT = _settle(_MINE, _LOST, more=_NOTE_LOSS)

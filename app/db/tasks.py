@@ -371,6 +371,10 @@ class Tasks:
             sql.LOSE_EXPIRED, actor, max_crashes=max_crashes, lease_s=lease_s, data=_LEASE_EXPIRED
         )
 
+    async def fail_unserved(self, *, actor: Actor, wait_s: float) -> list[Settled]:
+        """Fail waiting tasks whose model no worker has offered for `wait_s`, at most 200 in one call."""
+        return await self._settle(sql.FAIL_UNSERVED, actor, wait_s=wait_s)
+
     async def lose_worker(self, worker_id: UUID, *, actor: Actor, max_crashes: int) -> list[Settled]:
         """Take all tasks from a worker that is known to be dead."""
         return await self._settle(

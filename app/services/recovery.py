@@ -43,6 +43,7 @@ class Recovery:
         lease_s: float,
         store: ObjectStore | None = None,
         idempotency_h: int = 24,
+        model_wait_s: float = 0.0,
         retention: Retention | None = None,
     ) -> None:
         self._database = database
@@ -51,6 +52,7 @@ class Recovery:
         self._lease_s = lease_s
         self._store = store
         self._idempotency_h = idempotency_h
+        self._model_wait_s = model_wait_s
         self._retention = retention
 
     async def run_forever(self, *, every_s: float = SWEEP_EVERY_S) -> None:
@@ -86,6 +88,10 @@ class Recovery:
             lost = await work.tasks.lose_expired(
                 actor=SWEEPER, max_crashes=self._max_crashes, lease_s=self._lease_s
             )
+            if self._model_wait_s > 0:
+                failed = await work.tasks.fail_unserved(actor=SWEEPER, wait_s=self._model_wait_s)
+                if failed:
+                    log.warning("failed tasks of models that nobody offers", extra={"count": len(failed)})
             waiting = await work.sweeps.waiting_longer_than(RING_AGAIN_AFTER_S)
         self._tell(lost)
         if waiting:

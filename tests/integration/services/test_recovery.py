@@ -157,3 +157,35 @@ async def test_a_finish_whose_answer_was_lost_counts_as_done(db: Database, team:
     late = type(task)(**{**{name: getattr(task, name) for name in task.__slots__}, "attempt": 2})
     assert not await other.succeed(late, result={}, clips=clips, gpu_seconds=0)
     assert await lifecycle.claim([MODEL]) is None
+
+
+async def test_a_task_whose_model_nobody_offers_fails_after_a_while(
+    db: Database, team: TeamId, database_url: str
+) -> None:
+    from app.db.workers import WorkerReport
+
+    await a_task(db, team, model="acestep-gone")
+    served = await a_task(db, team)
+    report = WorkerReport(
+        id=WORKER,
+        host="h",
+        pid=7,
+        version="1",
+        state="ready",
+        slots=1,
+        models=[{"name": MODEL, "category": "turbo"}],
+        loaded=[],
+        device="cpu",
+    )
+    async with db.autocommit() as work:
+        await work.workers.report(report)
+    patient = Recovery(db, ListeningDoorbell(), max_crashes=3, lease_s=30, model_wait_s=900)
+    connection = await asyncpg.connect(database_url)
+    await patient.sweep()
+    assert await connection.fetchval("SELECT count(*) FROM tasks WHERE status = 'queued'") == 2
+    await connection.execute("UPDATE tasks SET run_after = now() - interval '20 min'")
+    await patient.sweep()
+    rows = await connection.fetch("SELECT id, status, error_code, error_message FROM tasks ORDER BY seq")
+    await connection.close()
+    assert tuple(rows[0])[1:] == ("failed", "model_unavailable", "no worker offers the model acestep-gone")
+    assert (rows[1]["id"], rows[1]["status"]) == (served, "queued")
