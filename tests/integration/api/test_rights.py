@@ -13,7 +13,6 @@ from app.domain.keys import ALL_SCOPES, Scope
 from app.main import build
 from app.settings import load
 from tests.integration.api.conftest import PEPPER, World, running
-from tests.servers import execute
 
 GUARDED = ("/v1/admin", "/v1/teams", "/v1/keys", "/v1/usage")
 
@@ -82,9 +81,8 @@ async def test_who_may_not_pass_does_not_learn_what_the_route_knows(world: World
 
 
 async def test_open_mode_neither_manages_nor_administers(
-    world: World, database_url: str, redis_url: str, tmp_path: Path
+    database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    await execute(database_url, "DELETE FROM api_keys")
     settings = load(data_dir=tmp_path)
     app = await build(settings, database_url=database_url, redis_url=redis_url, pepper=PEPPER.encode())
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
