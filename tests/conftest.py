@@ -17,12 +17,13 @@ from app.embedded.stack import embedded_stack
 from tests.servers import Servers, execute, fresh_database, numbers, with_name
 
 TEMPLATE = "acestep_test_template"
-MADE_KEY = re.compile(r"ace_\w{20,}")
+MADE_FOR_THIS_RUN = re.compile(r"ace_\w{20,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Name a parameter that holds a key made for this run the same in every run and process."""
-    return MADE_KEY.sub("ace_key", val) if isinstance(val, str) and MADE_KEY.search(val) else None
+    """Name a parameter that holds a key or id made for this run the same in every run and process."""
+    stable = MADE_FOR_THIS_RUN.sub("made", val) if isinstance(val, str) else val
+    return stable if isinstance(stable, str) and stable != val else None
 
 
 @pytest.fixture(scope="session")
