@@ -25,9 +25,24 @@ SPEC = ModelSpec(
 )
 VOCABULARY = 151_669 + tiny.ALL_AUDIO_TOKENS
 SIZES: dict[str, dict[str, int]] = {
-    "0.6B": {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16},
-    "1.7B": {"hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28, "num_attention_heads": 16},
-    "4B": {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32},
+    "0.6B": {
+        "hidden_size": 1024,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+    },
+    "1.7B": {
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+    },
+    "4B": {
+        "hidden_size": 2560,
+        "intermediate_size": 9728,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 32,
+    },
 }
 
 
@@ -47,9 +62,7 @@ def network(size: str) -> Any:
 def save(folder: Path, size: str, *, device: torch.device, dtype: torch.dtype) -> Path:
     """Draw the weights on the device and write them beside a tokenizer with every audio token."""
     on(device, lambda: network(size), dtype=dtype).save_pretrained(folder)
-    small = tiny.build_language_model(
-        folder.with_name("tokenizer"), audio_tokens=tiny.ALL_AUDIO_TOKENS
-    )
+    small = tiny.build_language_model(folder.with_name("tokenizer"), audio_tokens=tiny.ALL_AUDIO_TOKENS)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(small / name, folder / name)
     return folder

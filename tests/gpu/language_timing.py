@@ -1,7 +1,7 @@
-"""Times the language model at true size with random weights: `python -m tests.gpu.language_timing --out lm.json`.
+"""Times the language model at true size: `python -m tests.gpu.language_timing --out lm.json`.
 
-Audio codes with guidance on `pt`, for each number of clips; then the share of the language model in a job with
-`thinking`. `--tiny` runs the tiny models.
+With random weights: audio codes with guidance on `pt`, for each number of clips; then the share of the language
+model in a job with `thinking`. `--tiny` runs the tiny models.
 """
 
 import argparse
@@ -97,7 +97,11 @@ def time_share(
     """Run a job of two clips twice, and tell the seconds of the second run."""
     names = list(folders)
     options = EngineOptions(
-        models=(names[0],), models_dir=str(scratch), language_models=(names[1],), device=str(device), offload=False
+        models=(names[0],),
+        models_dir=str(scratch),
+        language_models=(names[1],),
+        device=str(device),
+        offload=False,
     )
     engine = MusicEngine(options, locate=lambda name: folders[name])
     request = GenerationRequest(
