@@ -41,6 +41,7 @@ test: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench.overlap
+	@$(BIN)/python -m tests.bench.latency
 	@$(BIN)/python -m tests.bench.overhead
 
 fuzz: $(READY)

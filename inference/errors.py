@@ -8,11 +8,13 @@ class EngineError(Exception):
         code: public error code of the task.
         retryable: whether another attempt may help.
         poisons_process: whether the process must not serve another request.
+        peak_memory_bytes: of the run that failed, where the engine knows it.
     """
 
     code = "internal"
     retryable = False
     poisons_process = False
+    peak_memory_bytes: int | None = None
 
 
 class InvalidRequest(EngineError):

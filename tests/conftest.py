@@ -1,6 +1,7 @@
 """Real Postgres and Valkey for every test that wants them: the embedded ones, or those of the environment."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +17,13 @@ from app.embedded.stack import embedded_stack
 from tests.servers import Servers, execute, fresh_database, numbers, with_name
 
 TEMPLATE = "acestep_test_template"
+MADE_FOR_THIS_RUN = re.compile(r"ace_\w{20,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a parameter that holds a key or id made for this run the same in every run and process."""
+    stable = MADE_FOR_THIS_RUN.sub("made", val) if isinstance(val, str) else val
+    return stable if isinstance(stable, str) and stable != val else None
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,6 @@ from inference.request import (
 )
 
 PEAK_MEMORY_BYTES = 123_456_789
-_NO_MEMORY = "not enough memory on the device for this request"
 _FAULTS = ("crash", "segfault", "hang", "fail", "oom", "device")
 _accelerator = Lock()
 
@@ -80,11 +79,11 @@ class StubEngine:
         values = dict(word.split("=", 1) for word in words if "=" in word)
         self._requests += 1
         if "stale" in words and self._requests > 1:
-            raise OutOfMemory(_NO_MEMORY)
+            raise no_memory()
 
         def run(items: Sequence[ItemSpec]) -> tuple[Wave, ...]:
             if len(items) > int(values.get("fits", len(items))):
-                raise OutOfMemory(_NO_MEMORY)
+                raise no_memory()
             self._pretend(request, words, values, on_progress, should_cancel)
             decoded_at = time.monotonic() + float(values.get("vae", 0.0))
             clip_s = float(values.get("clip", request.duration or 1.0))
@@ -161,7 +160,7 @@ class StubEngine:
             case "fail":
                 raise NumericalError("the model produced samples that are not finite")
             case "oom":
-                raise OutOfMemory(_NO_MEMORY)
+                raise no_memory()
             case "device":
                 raise DeviceError("the accelerator failed")
 
@@ -182,6 +181,21 @@ class BrokenUntil(StubEngine):
         if not (Path(self._options.models_dir) / "mended").exists():
             os.kill(os.getpid(), signal.SIGKILL)
         return super().compute(request, on_progress, should_cancel)
+
+
+class WillNotStart(StubEngine):
+    """No child starts until the file `mended` is in `models_dir`."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        if not (Path(options.models_dir) / "mended").exists():
+            raise DeviceError("there is no accelerator")
+        super().__init__(options)
+
+
+def no_memory() -> OutOfMemory:
+    error = OutOfMemory("not enough memory on the device for this request")
+    error.peak_memory_bytes = PEAK_MEMORY_BYTES
+    return error
 
 
 def sleep_until(moment: float) -> None:

@@ -231,6 +231,7 @@ def failure(job_id: str, error: Exception) -> protocol.Failed:
             trace=trace,
             retryable=error.retryable,
             poisons=error.poisons_process,
+            peak_memory_bytes=error.peak_memory_bytes,
         )
     return protocol.Failed(
         id=job_id,

@@ -64,10 +64,15 @@ class Compute:
         except JobFailed as failed:
             if failed.code != OUT_OF_MEMORY:
                 raise
-        log.warning("out of memory, once more on a fresh child", extra={"task_id": job.task.id})
+            self._note_memory(job, "fresh child", failed.peak_memory_bytes)
         await self._start(job, self._slot.renew())
         result = await self._generate(job, request)
         return replace(result, audit=result.audit | {"fresh_child": True})
+
+    def _note_memory(self, job: RunningJob, remedy: str, peak_memory_bytes: int | None) -> None:
+        log.warning("out of memory", extra={"remedy": remedy, "peak_memory_bytes": peak_memory_bytes})
+        known = {} if peak_memory_bytes is None else {"peak_memory_bytes": peak_memory_bytes}
+        self._heartbeat.note(job, "out_of_memory", {"remedy": remedy, **known})
 
     async def _start(self, job: RunningJob, starting: Coroutine[Any, Any, None]) -> None:
         self._heartbeat.report(job, "loading", 0, 1)
@@ -107,6 +112,8 @@ class Compute:
         finally:
             job.silence = None
         job.is_in_child, job.is_written = False, True
+        if result.audit.get("halved"):
+            self._note_memory(job, "halves", result.peak_memory_bytes)
         silence.learn(sum(clip.duration for clip in result.clips))
         self._line.health.worked()
         return result

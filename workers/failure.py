@@ -25,6 +25,7 @@ class JobFailed(Exception):
         trace: traceback, for admins only.
         retryable: another attempt may help.
         poisons: the child has ended itself and must be started again.
+        peak_memory_bytes: of the accelerator, where the engine knows it.
     """
 
     def __init__(self, report: protocol.Failed) -> None:
@@ -34,6 +35,7 @@ class JobFailed(Exception):
         self.trace = report.trace
         self.retryable = report.retryable
         self.poisons = report.poisons
+        self.peak_memory_bytes = report.peak_memory_bytes
 
 
 class StartFailed(JobFailed):
@@ -53,6 +55,7 @@ class TaskFailed(Exception):
         self.message = message
         self.trace: str | None = None
         self.retryable = retryable
+        self.peak_memory_bytes: int | None = None
 
 
 class TaskReleased(Exception):

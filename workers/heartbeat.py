@@ -30,7 +30,7 @@ class Heartbeat:
         self._jobs: dict[tuple[TaskId, int], RunningJob] = {}
         self._soon = asyncio.Event()
         self._report_at = 0.0
-        self._swaps: list[tuple[ClaimedTask, dict[str, Any]]] = []
+        self._notes: list[tuple[ClaimedTask, str, dict[str, Any]]] = []
 
     def add(self, job: RunningJob) -> None:
         """Begin to keep the lease of a job."""
@@ -48,8 +48,12 @@ class Heartbeat:
     def loaded(self, job: RunningJob, model: str, seconds: float) -> None:
         """Note soon that a model was loaded for a job, and report what this worker holds now."""
         log.info("model loaded", extra={"task_id": job.task.id, "model": model, "seconds": seconds})
-        self._swaps.append((job.task, {"model": model, "seconds": seconds}))
         self._report_at = 0.0
+        self.note(job, "model_loaded", {"model": model, "seconds": seconds})
+
+    def note(self, job: RunningJob, event: str, data: dict[str, Any]) -> None:
+        """Add an event to the history of a job's task soon."""
+        self._notes.append((job.task, event, data))
         self._soon.set()
 
     @property
@@ -68,7 +72,7 @@ class Heartbeat:
             self._soon.clear()
             try:
                 await self._beat()
-                await self._note_swaps()
+                await self._write_notes()
                 if loop.time() >= self._report_at:
                     self._report_at = loop.time() + self._every_s
                     await self._fleet.report()
@@ -82,11 +86,11 @@ class Heartbeat:
                 async with asyncio.timeout(max(0.0, self._report_at - loop.time())):
                     await self._soon.wait()
 
-    async def _note_swaps(self) -> None:
-        while self._swaps:
-            task, data = self._swaps[0]
-            await self._lifecycle.note(task, "model_loaded", data)
-            self._swaps.pop(0)
+    async def _write_notes(self) -> None:
+        while self._notes:
+            task, event, data = self._notes[0]
+            await self._lifecycle.note(task, event, data)
+            self._notes.pop(0)
 
     async def _beat(self) -> None:
         # A child that hangs must not keep a task, whatever becomes of our attempt to end it.

@@ -70,6 +70,7 @@ class SlotLoop:
         self._on_health = on_health
         self._pauses = pauses
         self._stopping = asyncio.Event()
+        self._lacks_child = False
         self._working: set[asyncio.Task[None]] = set()
 
     @property
@@ -79,8 +80,8 @@ class SlotLoop:
 
     @property
     def is_broken(self) -> bool:
-        """Whether the slot claims nothing until its machine works again."""
-        return self._line.health.is_broken
+        """Whether the slot claims nothing until a child starts, or its machine works again."""
+        return self._lacks_child or self._line.health.is_broken
 
     def stop_claiming(self) -> None:
         """Let the running tasks end, give back the one that waits behind them, then return from `run`."""
@@ -91,7 +92,7 @@ class SlotLoop:
         """Work until told to stop; cancelling gives the running tasks back."""
         try:
             while await self._line.room():
-                if self.is_broken:
+                if self._line.health.is_broken:
                     await self._recover()
                 elif not await self._claim_safely():
                     await self._idle()
@@ -154,8 +155,13 @@ class SlotLoop:
                 await self._slot.start()
             except (ChildDied, JobFailed, TimeoutError) as error:
                 log.error("child did not start", extra={"reason": str(error), "again_in_s": delay_s})
+                self._lacks_child = True
+                await self._tell_health()
                 await self._pause(delay_s)
                 delay_s = min(delay_s * 2, LONGEST_RESTART_S)
+        if self._lacks_child and self._slot.alive:
+            self._lacks_child = False
+            await self._tell_health()
         return not self._stopping.is_set()
 
     async def _recover(self) -> None:
@@ -163,11 +169,13 @@ class SlotLoop:
         log.error("three children died in a row with different tasks: the machine is taken for broken")
         await self._tell_health()
         delay_s = self._pauses.first_self_test_s
-        while not self._stopping.is_set() and not await self._self_test.passes(self._slot):
+        while not self._stopping.is_set():
+            if await self._self_test.passes(self._slot):
+                self._line.health.worked()
+                await self._tell_health()
+                return
             await self._pause(delay_s)
             delay_s = min(delay_s * 2, LONGEST_SELF_TEST_S)
-        self._line.health.worked()
-        await self._tell_health()
 
     async def _tell_health(self) -> None:
         with suppress(DatabaseUnavailableError):  # the next heartbeat tells it

@@ -93,6 +93,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The job failed, or with an empty id: the engine could not start.
 
     `message` is public, `trace` is for admins. `poisons`: the child exits after this message.
+    `peak_memory_bytes`: of the accelerator, where the engine knows it.
     """
 
     id: str
@@ -101,6 +102,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     trace: str
     retryable: bool
     poisons: bool
+    peak_memory_bytes: int | None = None
 
 
 Command = Start | Job | Prompt | Cancel | Quit

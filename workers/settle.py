@@ -58,4 +58,5 @@ class Settle:
             trace=failure.trace,
             retryable=failure.retryable,
             gpu_seconds=job.gpu_seconds,
+            peak_memory_bytes=failure.peak_memory_bytes,
         )

@@ -17,6 +17,10 @@ from app.client import ApiError, Client, TaskFailedError, TaskResult
 
 COLUMNS = ("id", "state", "created_at", "task_type", "dit_model", "prompt", "key_prefix", "error_code")
 SHOWN_PROMPT_CHARS = 40
+FACTS = (
+    *("id", "state", "created_at", "started_at", "finished_at", "queue_position", "task_type", "seeds"),
+    *("labels", "parent_id", "key_prefix", "error_code", "error"),
+)
 TIMEOUT_S = 3600.0
 AUDIO = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -76,10 +80,19 @@ def wait(task_id: str, timeout: float, save_to: Path | None, url: str | None, as
 @task.command()
 @click.argument("task_id")
 @url
-def show(task_id: str, url: str | None) -> None:
-    """Print the whole record of a task as JSON."""
+@as_json
+def show(task_id: str, url: str | None, as_json: bool) -> None:
+    """Show the main facts of a task; with --json the whole record."""
     with _client(url) as client:
-        print_json(client.record(task_id))
+        record = client.record(task_id)
+    if as_json:
+        print_json(record)
+        return
+    shown = {name: record[name] for name in FACTS if record[name] not in (None, [], {})}
+    shown["model"] = record["dit_model"]["name"]
+    shown["prompt"] = record["parameters"].get("prompt", "")
+    shown["files"] = [output["file"] for output in record["outputs"] if output["available"]]
+    print_table(("fact", "value"), [{"fact": name, "value": str(value)} for name, value in shown.items()])
 
 
 @task.command("list")

@@ -26,9 +26,7 @@ SELECT t.seq, t.id, t.team_id, g.public_id AS public_team_id, k.public_id AS pub
        t.parent_id, t.parent_relation, t.legal_hold, t.created_at, t.first_started_at, t.started_at,
        t.finished_at, t.deleted_at, now() AS read_at, t.progress, t.stage, t.progress_text,
        t.requested_model, t.model, t.result, t.error_code, t.error_message,
-       p.request, p.content_type, p.params, p.adjustments, p.inputs, p.labels, p.client, p.webhook_url,
-       CASE WHEN t.status = 'queued' THEN
-           (SELECT position FROM ({positions("me.id = t.id")}) places) END AS queue_position
+       p.request, p.content_type, p.params, p.adjustments, p.inputs, p.labels, p.client, p.webhook_url
 FROM tasks t
 JOIN teams g ON g.id = t.team_id
 LEFT JOIN api_keys k ON k.id = t.api_key_id AND {_KEY.format(of="t")}
@@ -36,6 +34,8 @@ LEFT JOIN task_params p ON p.task_seq = t.seq
 """  # noqa: S608 - parts of this file only
 _BY_ID = text(f"{_TASK} WHERE {_VISIBLE}")
 _BY_SEQ = text(f"{_TASK} WHERE t.seq = ANY(CAST(:seqs AS bigint[]))")
+
+_POSITIONS = text(positions("me.id = ANY(CAST(:ids AS uuid[]))"))
 
 _EVENTS = text(f"""
 SELECT e.task_seq, e.at, e.event, e.attempt, e.actor_kind, e.actor_id, k.prefix AS key_prefix, e.data
@@ -89,14 +89,23 @@ class History:
         outputs: dict[int, list[Row[Any]]] = {seq: [] for seq in seqs}
         for output in await self._connection.execute(_OUTPUTS, {"seqs": seqs}):
             outputs[output.task_seq].append(output)
-        return [_stored(row, events[row.seq], outputs[row.seq]) for row in rows]
+        places = await self._places([row.id for row in rows if row.status == TaskStatus.QUEUED])
+        return [_stored(row, events[row.seq], outputs[row.seq], places.get(row.id)) for row in rows]
+
+    async def _places(self, waiting: Sequence[TaskId]) -> dict[TaskId, int]:
+        if not waiting:
+            return {}
+        rows = await self._connection.execute(_POSITIONS, {"ids": list(waiting)})
+        return {row.id: row.position for row in rows}
 
     async def state(self, team_id: TeamId | None, task_id: TaskId) -> Row[Any] | None:
         """Team, status, worker and time of the cancel request of a task."""
         return (await self._connection.execute(_STATE, {"id": task_id, "team_id": team_id})).first()
 
 
-def _stored(row: Row[Any], events: list[StoredEvent], outputs: Sequence[Row[Any]]) -> StoredTask:
+def _stored(
+    row: Row[Any], events: list[StoredEvent], outputs: Sequence[Row[Any]], place: int | None
+) -> StoredTask:
     values: dict[str, Any] = {name: value for name, value in row._mapping.items() if name != "seq"}
     values["status"] = TaskStatus(row.status)
     # Neither a result before the end, nor parameters after an erasure.
@@ -107,6 +116,7 @@ def _stored(row: Row[Any], events: list[StoredEvent], outputs: Sequence[Row[Any]
     return StoredTask(
         **values,
         expires_at=min((o.expires_at for o in outputs if o.available and o.expires_at), default=None),
+        queue_position=place,
         events=events,
         clips=[_clip(output._mapping) for output in outputs],
     )

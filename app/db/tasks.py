@@ -303,6 +303,7 @@ class Tasks:
         trace: str | None,
         max_failures: int,
         gpu_seconds: float,
+        peak_memory_bytes: int | None = None,
     ) -> Settled | None:
         """Put a task that is mine back for a later try, or fail it when its tries are used up.
 
@@ -319,7 +320,12 @@ class Tasks:
             message=message,
             max_failures=max_failures,
             gpu_seconds=gpu_seconds,
-            data={"code": code, "message": message, "trace": trace},
+            data={
+                "code": code,
+                "message": message,
+                "trace": trace,
+                "peak_memory_bytes": peak_memory_bytes,
+            },
         )
         return settled[0] if settled else None
 

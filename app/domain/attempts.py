@@ -50,8 +50,14 @@ def _attempt(claim: StoredEvent, events: Sequence[StoredEvent], peak_memory_byte
         error_code=code,
         error=error,
         gpu_seconds=ended.data.get("gpu_seconds") if ended else None,
-        peak_memory_bytes=peak_memory_bytes if outcome == "succeeded" else None,
+        peak_memory_bytes=_peak(ended, peak_memory_bytes),
     )
+
+
+def _peak(ended: StoredEvent | None, of_result: int | None) -> int | None:
+    if ended is None:
+        return None
+    return of_result if ended.event == "succeeded" else ended.data.get("peak_memory_bytes")
 
 
 def _outcome(ended: StoredEvent | None, lost: StoredEvent | None) -> str | None:

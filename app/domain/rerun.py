@@ -62,7 +62,7 @@ def derive(
         ValidationError: a wrong value, or something that is not offered any more.
     """
     old, overrides = task.params, wish.overrides
-    requested, model = choose_model(overrides.get("model") or old["model"], offers)
+    requested, model = choose_model(overrides.get("model") or task.model, offers)
     draft = Draft(_given(old, overrides))
     reader = Reader(draft, offers.limits, is_turbo=model.category == "turbo")
     for name, parameter in BY_NAME.items():

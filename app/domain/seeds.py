@@ -30,7 +30,9 @@ def parse_wish(value: Any) -> list[int | None]:
 
 
 def draw(wish: Sequence[int | None], batch_size: int, *, use_random: bool = False) -> tuple[list[int], int]:
-    """Return one seed per clip and the seed of the language model.
+    """Return one seed per clip and the seed of the language model, which is that of the first clip.
+
+    So a client who sends the seeds of a result again gets the same plan too, and with it the same clips.
 
     Args:
         wish: wanted seeds by place; missing and None ones are drawn, a surplus is ignored.
@@ -39,7 +41,7 @@ def draw(wish: Sequence[int | None], batch_size: int, *, use_random: bool = Fals
     wanted = [] if use_random else list(wish[:batch_size])
     wanted += [None] * (batch_size - len(wanted))
     seeds = [secrets.randbelow(SEED_RANGE) if seed is None else seed for seed in wanted]
-    return seeds, secrets.randbelow(SEED_RANGE)
+    return seeds, seeds[0]
 
 
 def _parse_seed(value: Any) -> int | None:

@@ -51,9 +51,15 @@ class EndpointChange:
 
     def noted(self) -> dict[str, Any]:
         """What was given, for the audit log."""
-        given = {"url": self.url, "events": self.events, "active": self.active}
+        url = None if self.url is None else without_query(self.url)
+        given = {"url": url, "events": self.events, "active": self.active}
         changed = {name: value for name, value in given.items() if value is not None}
         return changed | ({"secret": "rotated"} if self.rotate_secret else {})
+
+
+def without_query(url: str) -> str:
+    """The address for the audit log: receivers may know senders by a token in the query."""
+    return url.split("?", 1)[0]
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):

@@ -141,6 +141,7 @@ class Lifecycle:
         trace: str | None,
         retryable: bool,
         gpu_seconds: float = 0.0,
+        peak_memory_bytes: int | None = None,
     ) -> None:
         """Record a failure: back to the queue if another try may help, else the end."""
 
@@ -155,6 +156,7 @@ class Lifecycle:
                     trace=trace,
                     max_failures=MAX_FAILURES if retryable else 1,
                     gpu_seconds=gpu_seconds,
+                    peak_memory_bytes=peak_memory_bytes,
                 )
 
         await retrying(give_up, limit_s=RESULT_HOLD_S)

@@ -23,7 +23,7 @@ from app.domain.endpoints import (
 from app.domain.errors import ConflictError, NotFoundError, ValidationError
 from app.domain.keys import Scope
 from app.domain.task import Caller, TeamId, parse_id
-from app.domain.webhook import MAX_ENDPOINTS, EndpointChange, make_secret
+from app.domain.webhook import MAX_ENDPOINTS, EndpointChange, make_secret, without_query
 from app.domain.webhook_url import literal_address, parse_webhook_url
 from app.domain.wire_json import rfc3339
 from app.services.sealing import Sealing
@@ -73,7 +73,8 @@ class Webhooks:
             )
             if stored is None:
                 raise ConflictError(f"the team has {MAX_ENDPOINTS} webhook endpoints, which is the most")
-            await _note(work, caller, "webhook.created", stored.id, {"url": url, "events": stored.events})
+            shown = {"url": without_query(url), "events": stored.events}
+            await _note(work, caller, "webhook.created", stored.id, shown)
         return _shown(stored, secret=secret)
 
     async def change(

@@ -15,6 +15,7 @@ from inference.diffusion.batch import run_batch
 from inference.diffusion.loaded import LoadedModels
 from inference.diffusion.placement import Machine, choose_placement
 from inference.diffusion.plan import make_plan
+from inference.errors import OutOfMemory
 from inference.halves import in_halves_if_needed
 from inference.models.registry import ModelSpec
 from inference.request import (
@@ -93,7 +94,11 @@ class DiffusionEngine:
             should_cancel=should_cancel,
         )
         self._forget_peak_memory()
-        batches = in_halves_if_needed(run, plan.items, free_memory=self._free_memory)
+        try:
+            batches = in_halves_if_needed(run, plan.items, free_memory=self._free_memory)
+        except OutOfMemory as error:
+            error.peak_memory_bytes = self._peak_memory_bytes()
+            raise
         record = describe(loaded.spec, loaded.file_hashes, loaded.placement)
         return Computed(
             waves=tuple(wave for batch in batches for wave in batch.waves),

@@ -6,8 +6,6 @@ the same without overlap, as a server does that writes the files of a job before
 """
 
 import asyncio
-import json
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,45 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import asyncpg
-
-from app.db.migrate import migrate
-from app.embedded.stack import embedded_stack
 from inference.audio.encode import encode
-from inference.audio.wave import Wave, level
 from inference.request import EngineOptions, GenerationRequest, ItemSpec
-from tests.engines import StubEngine, tone
-from tests.processes import STUB, Service, a_service
+from tests.bench.stages import Stages, a_running_service, seconds_that_take
+from tests.engines import StubEngine
 
 TASKS = 50
 FORMAT = "mp3"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stages:
-    """Seconds of one task: on the accelerator by stage, and of CPU time to encode its clip."""
-
-    text_s: float = 0.020
-    dit_s: float = 0.300
-    vae_s: float = 0.100
-    encode_s: float = 0.150
-
-    @property
-    def accelerator_s(self) -> float:
-        """All stages that hold the accelerator."""
-        return self.text_s + self.dit_s + self.vae_s
-
-    def prompt(self, clip_s: float) -> str:
-        """Words that the engine of the tests obeys."""
-        return f"text={self.text_s} sleep={self.dit_s} vae={self.vae_s} steps=8 clip={clip_s}"
-
-    def ideal_s(self, tasks: int) -> float:
-        """The least time in which so many tasks can be done."""
-        cores = len(os.sched_getaffinity(0))
-        return max(tasks * self.accelerator_s, tasks * self.encode_s / cores)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,22 +46,6 @@ class Overlap:
     def idle_share(self) -> float:
         """Share of the accelerator's span in which it waited."""
         return 1.0 - self.busy_s / self.accelerator_span_s
-
-
-def seconds_that_take(encode_s: float, folder: Path) -> float:
-    """Return the length of a clip whose encoding takes that much CPU time here."""
-    wave = a_wave(5.0)
-    spent: list[float] = []
-    for _ in range(5):
-        begun = time.thread_time()
-        encode(wave, index=0, audio_format=FORMAT, scratch_dir=folder)
-        spent.append(time.thread_time() - begun)
-    return round(5.0 * encode_s / median(spent), 3)
-
-
-def a_wave(clip_s: float) -> Wave:
-    item = ItemSpec(prompt="", lyrics="", seed=1)
-    return level(tone(item, clip_s), seed=item.seed)
 
 
 def serial_s(stages: Stages, clip_s: float, tasks: int, folder: Path) -> float:
@@ -128,39 +80,13 @@ def judge(rows: Sequence[dict[str, Any]]) -> Overlap:
 
 async def measure(stages: Stages, clip_s: float, tasks: int, folder: Path) -> Overlap:
     """Have the whole service work so many queued tasks."""
-    async with (
-        embedded_stack(folder / "data") as stack,
-        a_service(
-            folder / "service",
-            database_url=stack.database_url,
-            redis_url=stack.redis_url,
-            ACESTEP_ENGINE=STUB,
-        ) as service,
-    ):
-        await migrate(stack.database_url)
-        await service.start("api")
+    async with a_running_service(folder) as running:
         for _ in range(tasks):
-            await service.submit(
+            await running.service.submit(
                 prompt=stages.prompt(clip_s), audio_duration=10, batch_size=1, audio_format=FORMAT
             )
-        await service.start("worker")
-        return judge(await _rows(service, stack.database_url, tasks))
-
-
-async def _rows(service: Service, url: str, tasks: int) -> list[dict[str, Any]]:
-    connection = await asyncpg.connect(url)
-    try:
-
-        async def all_done() -> bool:
-            return bool(
-                tasks == await connection.fetchval("SELECT count(*) FROM tasks WHERE status = 'succeeded'")
-            )
-
-        await service.until(all_done, what="all tasks to succeed", limit_s=10.0 * tasks, every_s=0.2)
-        rows = await connection.fetch("SELECT started_at, finished_at, result FROM tasks")
-    finally:
-        await connection.close()
-    return [{**row, "result": json.loads(row["result"])} for row in rows]
+        await running.service.start("worker")
+        return judge(await running.finished(tasks))
 
 
 async def main() -> None:
@@ -168,8 +94,7 @@ async def main() -> None:
     stages = Stages()
     with tempfile.TemporaryDirectory(prefix="acestep-bench-") as name:
         folder = Path(name)
-        folder.chmod(0o711)  # Postgres may run as another user
-        clip_s = seconds_that_take(stages.encode_s, folder)
+        clip_s = seconds_that_take(stages.encode_s, folder, audio_format=FORMAT)
         control_s = serial_s(stages, clip_s, TASKS // 5, folder) * 5
         measured = await measure(stages, clip_s, TASKS, folder)
     ideal_s = stages.ideal_s(TASKS)

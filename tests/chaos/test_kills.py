@@ -129,14 +129,17 @@ async def test_the_child_is_killed(service: Service, stack: EmbeddedStack) -> No
     await succeeded_once(service, stack, task_id, poller)
 
 
-async def test_the_worker_is_killed(service: Service, stack: EmbeddedStack) -> None:
-    task_id = await service.submit(**JOB)
-    poller = Poller(service, task_id)
-    await service.running(task_id)
+async def test_the_worker_is_killed_with_one_task_in_the_model_and_one_behind_it(
+    service: Service, stack: EmbeddedStack
+) -> None:
+    tasks = [await service.submit(**{**JOB, "prompt": "vae=1.5"}), await service.submit(**JOB)]
+    pollers = [Poller(service, task_id) for task_id in tasks]
+    await service.running(tasks[1], "loading")
     child = child_of(service.processes["worker"].pid)
     await service.stop("worker", signal.SIGKILL)
     await service.start("worker")
-    await succeeded_once(service, stack, task_id, poller)
+    for task_id, poller in zip(tasks, pollers, strict=True):
+        await succeeded_once(service, stack, task_id, poller)
     assert not Path(f"/proc/{child}").exists(), "the child outlived its worker"
 
 

@@ -82,6 +82,15 @@ async def test_submit_and_wait(world: World, address: str, client: AsyncClient, 
     assert (await client.stats())["jobs"]["succeeded"] == 4
 
 
+async def test_a_submission_can_be_repeated(client: AsyncClient) -> None:
+    first = await client.submit(prompt="a", idempotency_key="mine")
+    assert await client.submit(prompt="a", idempotency_key="mine") == first
+    assert await client.submit(prompt="a") != first
+    with pytest.raises(ApiError) as refused:
+        await client.submit(prompt="another", idempotency_key="mine")
+    assert refused.value.status == 409
+
+
 async def test_a_task_that_ends_badly_is_an_exception(client: AsyncClient) -> None:
     task_id = await client.submit(prompt="x")
     assert await client.cancel(task_id) == "cancelled"
@@ -163,8 +172,9 @@ async def test_the_commands(world: World, address: str, db: Database, tmp_path: 
         return json.loads(await run(world, address, *arguments, "--json"))
 
     made = (await run(world, address, "submit", "prompt=calm piano", "batch_size=1")).strip()
-    shown = json.loads(await run(world, address, "show", made))
-    assert shown["parameters"]["prompt"] == "calm piano"
+    assert (await as_json("show", made))["parameters"]["prompt"] == "calm piano"
+    shown = await run(world, address, "show", made)
+    assert all(fact in shown for fact in (made, "queued", "calm piano", "acestep-tiny-random"))
     table = await run(world, address, "list", "--state", "queued", "--limit", "5")
     assert made in table
     assert "calm piano" in table

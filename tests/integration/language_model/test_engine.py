@@ -15,13 +15,13 @@ from inference.engine import Engine, make_engine
 from inference.errors import LMNotAvailable, ModelNotAvailable
 from inference.language import LanguageOptions, Planning
 from inference.models import registry
-from inference.models.registry import TINY
 from inference.music import offered_language_models
 from inference.request import EngineOptions, GenerationRequest, ItemSpec
 from tests.integration.language_model.conftest import MODEL
 
 pytestmark = pytest.mark.inference
 
+TINY = "acestep-tiny-random"
 PLANNING = Planning(options=LanguageOptions(seed=5, backend="vllm"), thinking=True)
 REQUEST = GenerationRequest(
     model=TINY,

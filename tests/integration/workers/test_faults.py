@@ -42,11 +42,29 @@ async def works(worker: Worker) -> None:
     assert (await worker.ended(await worker.submit("steps=2")))["status"] == "succeeded"
 
 
+def mend(folder: Path) -> None:
+    (folder / "models").mkdir(exist_ok=True)
+    (folder / "models" / "mended").touch()
+
+
+async def remedies(worker: Worker, task_id: TaskId) -> list[str]:
+    """What was done about too little memory, once that is written."""
+
+    async def noted() -> list[str]:
+        events = await worker.events(task_id)
+        return [data["remedy"] for event, data in events if event == "out_of_memory"]
+
+    await worker.until(noted, what="a note in the history")
+    return await noted()
+
+
 async def test_a_batch_that_does_not_fit_is_made_in_halves(worker: Worker) -> None:
-    row = await worker.ended(await worker.submit("fits=2", batch_size=4))
+    task_id = await worker.submit("fits=2", batch_size=4)
+    row = await worker.ended(task_id)
     assert (row["status"], row["attempt"], row["result"]["audit"]["halved"]) == ("succeeded", 1, True)
     assert [item["index"] for item in row["result"]["items"]] == [0, 1, 2, 3]
     assert row["result"]["peak_memory_bytes"] == PEAK_MEMORY_BYTES
+    assert await remedies(worker, task_id) == ["halves"]
 
 
 async def test_a_task_that_fits_only_into_a_fresh_child_gets_one(worker: Worker) -> None:
@@ -58,14 +76,18 @@ async def test_a_task_that_fits_only_into_a_fresh_child_gets_one(worker: Worker)
     assert (row["status"], row["attempt"], row["failures"]) == ("succeeded", 1, 0)
     assert row["result"]["audit"]["fresh_child"]
     assert worker.slot.pid != child
+    assert await remedies(worker, stale) == ["fresh child"]
     neighbour = await worker.row(written)
     assert (neighbour["status"], neighbour["attempt"]) == ("succeeded", 1), "it was written before"
 
 
 async def test_a_task_that_fits_nowhere_fails_and_the_next_one_works(worker: Worker) -> None:
-    row = await worker.ended(await worker.submit("oom sleep=0.2", batch_size=2))
+    task_id = await worker.submit("oom sleep=0.2", batch_size=2)
+    row = await worker.ended(task_id)
     assert (row["status"], row["error_code"], row["attempt"]) == ("failed", "gpu_out_of_memory", 1)
     assert row["gpu_seconds"] > 0.2, "both tries, up to the middle of their steps"
+    failed = dict(await worker.events(task_id))["failed"]
+    assert failed["peak_memory_bytes"] == PEAK_MEMORY_BYTES
     await works(worker)
 
 
@@ -113,6 +135,16 @@ async def test_a_neighbour_of_a_crash_is_blamed_no_more_than_once(start: Start) 
         await works(worker)
 
 
+async def test_a_worker_without_a_child_claims_nothing_and_says_so(start: Start, tmp_path: Path) -> None:
+    async with start(engine="tests.engines.WillNotStart") as worker:
+        task_id = await worker.submit("steps=2")
+        await worker.until(lambda: worker.fleet.state == "faulty", what="the worker to be faulty")
+        assert (await worker.row(task_id))["attempt"] == 0
+        mend(tmp_path)
+        assert (await worker.ended(task_id))["status"] == "succeeded"
+        assert worker.fleet.state == "ready"
+
+
 async def test_a_broken_machine_stops_claiming_until_its_self_test_passes(
     start: Start, tmp_path: Path, database_url: str
 ) -> None:
@@ -128,8 +160,7 @@ async def test_a_broken_machine_stops_claiming_until_its_self_test_passes(
         (state,) = await worker.ask("SELECT state FROM workers")
         assert state["state"] == "faulty"
         assert (await worker.row(untouched))["attempt"] == 0
-        (tmp_path / "models" / "mended").parent.mkdir(exist_ok=True)
-        (tmp_path / "models" / "mended").touch()
+        mend(tmp_path)
         for task_id in (*tasks, untouched):
             assert (await worker.ended(task_id))["status"] == "succeeded"
         assert worker.fleet.state == "ready"

@@ -1,10 +1,13 @@
 """Where a webhook may go: judged by the addresses behind its name, and connected to exactly as judged."""
 
+import asyncio
 import datetime
 import ssl
 from collections.abc import AsyncIterator, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
+import httpcore
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -195,3 +198,51 @@ async def test_the_certificate_is_that_of_the_name(tmp_path: Path, host: str, er
         assert len(receiver.heard) == (error is None)
         untrusting = await post(url, names=Names(["127.0.0.1"]), allow_http=False)
         assert untrusting.error == "the certificate is not accepted"
+
+
+PRIVATE = (
+    *("127.0.0.1", "127.8.9.10", "10.0.0.5", "172.16.0.1", "192.168.1.1"),
+    *("169.254.169.254", "100.64.0.1", "0.0.0.0"),
+)
+CIRCLED = str.maketrans("0123456789", "⓪①②③④⑤⑥⑦⑧⑨")
+WIDE = str.maketrans("0123456789.", "０１２３４５６７８９。")
+
+
+def spellings(address: str) -> list[str]:
+    """Ways in which programs have been talked into one address."""
+    number = int(ip_address(address))
+    a, b, c, d = map(int, address.split("."))
+    pair = f"{number >> 16:x}:{number & 0xFFFF:x}"
+    return [
+        *(address, f"{address}.", str(number), hex(number), hex(number).upper(), f"0{number:o}"),
+        *(f"{a}.{b}.{c << 8 | d}", f"{a}.{b << 16 | c << 8 | d}", f"0x{a:x}.0x{b:x}.0x{c:x}.0x{d:x}"),
+        *(f"0{a:o}.0{b:o}.0{c:o}.0{d:o}", f"{a:03}.{b:03}.{c:03}.{d:03}", f"{a}.{b}.{c}.{d:#x}"),
+        *(address.translate(CIRCLED), address.translate(WIDE), f"{address}%00.example.org", f"{address}%2f"),
+        *(f"[::ffff:{address}]", f"[::ffff:{pair}]", f"[::{address}]", f"[64:ff9b::{pair}]"),
+        *(f"[2002:{pair}::1]", f"[::ffff:0:{address}]", f"[64:ff9b:1::{pair}]", f"[::ffff:{address}%25lo]"),
+        f"example.org@{address}",
+        *(
+            f"example.org\\@{address}",
+            f"{address}#.example.org",
+            f"{address}\t",
+            f" {address}",
+            f"//{address}",
+        ),
+    ]
+
+
+async def test_no_spelling_of_a_private_address_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected: list[object] = []
+    loop = asyncio.get_running_loop()
+    hosts = [host for address in PRIVATE for host in spellings(address)]
+    urls = [f"{scheme}://{host}:1/" for host in hosts for scheme in ("http", "https")]
+    poster = Poster(allow_http=True, allowed=())
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", lambda *given, **_: connected.append(given))
+    begun = loop.time()
+    replies = [await poster(Message(url=url, headers={}, body=b"")) for url in urls]
+    poster.close()
+    assert len(urls) > 400
+    assert connected == []
+    assert {reply.status for reply in replies} == {None}
+    assert all(reply.error for reply in replies)
+    assert loop.time() - begun < 30

@@ -40,7 +40,8 @@ def test_a_very_long_list_is_read_only_as_far_as_needed() -> None:
 def test_wanted_seeds_keep_their_places() -> None:
     seeds, lm_seed = draw([7, None, None, 8], 4)
     assert (seeds[0], seeds[3]) == (7, 8)
-    assert all(0 <= seed < SEED_RANGE for seed in [*seeds, lm_seed])
+    assert all(0 <= seed < SEED_RANGE for seed in seeds)
+    assert lm_seed == 7, "the same seeds give the same plan"
 
 
 def test_missing_seeds_are_drawn_and_a_surplus_is_ignored() -> None:
