@@ -105,7 +105,7 @@ def _query(request: HttpRequest, given: Mapping[str, str]) -> UsageQuery:
         group_by=group_by,
         team=_uuid(given, "team"),
         key_id=_uuid(given, "key_id"),
-        model=given.get("model"),
+        model=_text(given, "model"),
     )
 
 
@@ -122,6 +122,12 @@ def _day(text: str, name: str) -> date:
     if not 1970 <= day.year < 9999:
         raise ValidationError(f"{name} is too far away")
     return day
+
+
+def _text(given: Mapping[str, str], name: str) -> str | None:
+    if "\0" in given.get(name, ""):
+        raise ValidationError(f"{name} must not contain the character U+0000")
+    return given.get(name)
 
 
 def _uuid(given: Mapping[str, str], name: str) -> UUID | None:

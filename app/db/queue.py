@@ -13,14 +13,20 @@ GATE_KEY = 0x0ACE57E0
 
 _LOCK_GATE = text("SELECT pg_advisory_xact_lock(:key)")
 
+# Places are counted so far and no further, however long the queue is: behind it a task is "at least here".
+COUNTED = 2000
+
+# With an order, so that the planner reads an index: a limit alone can make it read the table.
+_OF_TEAM = "q.status = 'queued' AND q.lane = 1 AND q.team_id"
+_IN_ORDER = "ORDER BY q.lane, q.queue_rank, q.seq"
+
 # The line of each team: how many wait, and when its next turn begins.
 _LINES = f"""{PRESENT}, lines AS MATERIALIZED (
-    SELECT s.team_id, coalesce(w.waiting, 0) AS waiting, CAST(t.weight AS float8) AS weight,
-           {NEXT_TURN} AS next_turn,
-           coalesce(s.last_served, '-infinity') AS last_served, t.disabled_at IS NULL AS is_served
+    SELECT s.team_id, CAST(t.weight AS float8) AS weight, {NEXT_TURN} AS next_turn,
+           coalesce(s.last_served, '-infinity') AS last_served, t.disabled_at IS NULL AS is_served,
+           (SELECT count(*) FROM (SELECT FROM tasks q WHERE {_OF_TEAM} = s.team_id
+                                  {_IN_ORDER} LIMIT {COUNTED}) first) AS waiting
     FROM team_state s JOIN teams t ON t.id = s.team_id
-    LEFT JOIN (SELECT team_id, count(*) AS waiting FROM tasks WHERE status = 'queued' AND lane = 1
-               GROUP BY team_id) w ON w.team_id = s.team_id
 )"""  # noqa: S608 - parts of this file and of `turns.py` only
 
 # How many turns other teams have before the turn of a task at `me.place` in the line of `own`. Of turns that
@@ -46,14 +52,20 @@ def positions(which: str) -> str:
         which: condition on `me.id`.
     """
     return f"""
-WITH {_LINES}, waiting AS MATERIALIZED (
-    SELECT id, team_id, row_number() OVER (PARTITION BY team_id ORDER BY queue_rank, seq) AS place
-    FROM tasks WHERE status = 'queued' AND lane = 1
+WITH {_LINES}, asked AS MATERIALIZED (
+    SELECT me.id, me.team_id FROM tasks me WHERE {which} AND me.status = 'queued' AND me.lane = 1
+), waiting AS MATERIALIZED (
+    SELECT first.id, row_number() OVER (PARTITION BY team.team_id
+                                        ORDER BY first.queue_rank, first.seq) AS place
+    FROM (SELECT DISTINCT team_id FROM asked) team CROSS JOIN LATERAL (
+        SELECT q.id, q.queue_rank, q.seq FROM tasks q WHERE {_OF_TEAM} = team.team_id
+        {_IN_ORDER} LIMIT {COUNTED}) first
 )
 SELECT me.id, CAST(me.place + ({_TURNS_BEFORE}) AS bigint) AS position
-FROM waiting me JOIN lines own ON own.team_id = me.team_id
-WHERE {which}
-"""  # noqa: S608 - parts of this file only
+FROM (SELECT asked.*, coalesce(waiting.place, {COUNTED} + 1) AS place
+      FROM asked LEFT JOIN waiting ON waiting.id = asked.id) me
+JOIN lines own ON own.team_id = me.team_id
+"""  # noqa: S608
 
 
 # Sums of audio only where a limit asks for them.
@@ -85,14 +97,17 @@ def _produced_since(day: str) -> str:
 
 _ROOM = text(f"""
 WITH {_LINES}, mine AS (
-    SELECT t.id, (SELECT count(*) FROM tasks q
-                  WHERE q.status = 'queued' AND q.lane = 1 AND q.team_id = t.id
-                    AND q.queue_rank <= clock_timestamp() - make_interval(
-                        secs => CAST(:ageing_s AS float8) * least(CAST(:priority AS int), t.max_priority)))
-                 + 1 AS place
+    SELECT t.id, (SELECT count(*) FROM (
+                      SELECT FROM tasks q WHERE {_OF_TEAM} = t.id
+                      AND q.queue_rank <= clock_timestamp() - make_interval(
+                          secs => CAST(:ageing_s AS float8) * least(CAST(:priority AS int), t.max_priority))
+                      {_IN_ORDER} LIMIT {COUNTED}) before) + 1 AS place
     FROM teams t WHERE t.id = :team_id
 )
-SELECT (SELECT sum(waiting) FROM lines)::bigint AS waiting, own.waiting AS of_team,
+SELECT (SELECT count(*) FROM (SELECT FROM tasks q WHERE q.status = 'queued' AND q.lane = 1
+                              ORDER BY q.lane, q.seq LIMIT CAST(:most AS bigint)) first) AS waiting,
+       (SELECT count(*) FROM (SELECT FROM tasks q WHERE {_OF_TEAM} = t.id {_IN_ORDER}
+                              LIMIT t.max_queued) first) AS of_team,
        CAST(me.place + ({_TURNS_BEFORE}) AS bigint) AS position,
        t.disabled_at IS NOT NULL AS is_disabled, {", ".join(f"t.{name}" for name in _LIMITS)},
        CASE WHEN {_HAS_QUOTA} THEN {_reserved("queued")} + {_reserved("running")} ELSE 0 END AS reserved_s,
@@ -117,9 +132,20 @@ class Queue:
         """
         await self._connection.execute(_LOCK_GATE, {"key": GATE_KEY})
 
-    async def room(self, team_id: TeamId, *, priority: int = 0, ageing_s: float = 0.0) -> Room:
-        """What waits, what the team may use, and the place that a new task of it would get."""
-        values = {"team_id": team_id, "priority": priority, "ageing_s": ageing_s}
+    async def room(
+        self, team_id: TeamId, *, most: int | None = None, priority: int = 0, ageing_s: float = 0.0
+    ) -> Room:
+        """What waits, what the team may use, and the place that a new task of it would get.
+
+        Args:
+            most: waiting tasks are counted up to here.
+        """
+        values = {
+            "team_id": team_id,
+            "most": COUNTED if most is None else most,
+            "priority": priority,
+            "ageing_s": ageing_s,
+        }
         row = (await self._connection.execute(_ROOM, values)).one()
         return Room(
             waiting=row.waiting,

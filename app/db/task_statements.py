@@ -75,13 +75,15 @@ q.status = 'queued' AND q.run_after <= now()
 def _eligible_teams(also: str = "") -> str:
     """Teams that may start one of their tasks now; `also` narrows the tasks.
 
-    A prompt job is short and does not count as running, so the limit does not hold it back.
+    A prompt job is short and does not count as running, so the limit does not hold it back. The sub-select is
+    scalar and in the order of its index: as a semi-join the planner may read the whole queue.
     """
     return f"""
 FROM team_state s JOIN teams t ON t.id = s.team_id
     WHERE t.disabled_at IS NULL
-      AND EXISTS (SELECT FROM tasks q WHERE q.team_id = s.team_id AND {_ELIGIBLE_TASK} {also}
-                  AND (q.lane = 0 OR t.max_running IS NULL OR s.running < t.max_running))
+      AND (SELECT TRUE FROM tasks q WHERE q.team_id = s.team_id AND {_ELIGIBLE_TASK} {also}
+           AND (q.lane = 0 OR t.max_running IS NULL OR s.running < t.max_running)
+           ORDER BY q.lane, q.queue_rank, q.seq LIMIT 1)
       AND NOT EXISTS (SELECT FROM settings WHERE key = 'queue_paused' AND value = 'true'::jsonb)
 """  # noqa: S608 - parts of this file only
 
@@ -137,9 +139,9 @@ WITH {PRESENT}, ready AS MATERIALIZED (
         running = s.running + c.songs, last_served = now(),
         turn_start = CASE WHEN c.songs > 0 THEN c.next_turn ELSE s.turn_start END,
         turn_end = CASE WHEN c.songs > 0 THEN c.next_turn + 1 / c.weight ELSE s.turn_end END,
-        still_waiting = coalesce(c.slots > 1, TRUE) AND EXISTS (
-            SELECT FROM tasks q WHERE q.team_id = c.team_id AND {_ELIGIBLE_TASK}
-            AND q.lane > 0 AND q.seq <> c.seq)
+        still_waiting = coalesce(c.slots > 1, TRUE) AND coalesce((
+            SELECT TRUE FROM tasks q WHERE q.team_id = c.team_id AND {_ELIGIBLE_TASK}
+            AND q.lane > 0 AND q.seq <> c.seq ORDER BY q.lane, q.queue_rank, q.seq LIMIT 1), FALSE)
     FROM (SELECT count(*) FILTER (WHERE lane > 0) AS songs, max(seq) AS seq FROM claimed) one,
          LATERAL (SELECT one.songs, one.seq, team.* FROM team) c
     WHERE s.team_id = c.team_id AND c.seq IS NOT NULL

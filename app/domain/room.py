@@ -32,8 +32,8 @@ class Room:
     """The queue as a submission meets it, read under the gate.
 
     Attributes:
-        waiting: tasks of the whole service.
-        of_team: those of the team.
+        waiting: tasks of the whole service, counted up to its limit.
+        of_team: those of the team, counted up to its limit; all of them if it has none.
         position: 1-based place of one more task of the team, estimated by fair turns.
     """
 

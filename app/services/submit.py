@@ -148,7 +148,9 @@ class Submit:
             stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=task.idempotency)
             if stored is not None:
                 return stored
-            room = await work.queue.room(task.team_id, priority=task.priority, ageing_s=self._ageing_s)
+            room = await work.queue.room(
+                task.team_id, most=self._queue_limit, priority=task.priority, ageing_s=self._ageing_s
+            )
             room.check(queue_limit=self._queue_limit, model=task.model, wanted_s=task.reserved_seconds)
             priority, note = clamp_priority(task.priority, max_priority=room.limits.max_priority)
             adjustments = [*task.adjustments, *([note] if note else [])]

@@ -99,6 +99,7 @@ IMPOSSIBLE: list[tuple[str, str, Any, int, str]] = [
     ("GET", "/v1/usage?from=2030-01-02&to=2030-01-01", None, 400, "from must not be later"),
     ("GET", "/v1/usage?from=yesterday", None, 400, "from must be a day"),
     ("GET", "/v1/usage?key_id=x", None, 400, "key_id must be an id"),
+    ("GET", "/v1/usage?model=a%00", None, 400, "U+0000"),
     ("GET", "/v1/usage?format=xml", None, 400, "format must be one of json, csv"),
 ]
 

@@ -1,6 +1,7 @@
 """A claim takes one task, the right one, and never the same one twice."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ import pytest
 from app.db.engine import Database
 from app.domain.task import TeamId
 from app.services.lifecycle import Lifecycle
-from tests.builders import MODEL, a_running_task, a_task, a_team, claim
+from tests.builders import MODEL, a_running_task, a_task, a_team, claim, many_tasks
 from tests.fakes import ListeningDoorbell
 
 
@@ -172,7 +173,10 @@ async def _leave(db: Database, team: TeamId, *, finished: int, queued: int) -> N
         await a_task(db, team)
 
 
-async def test_the_claim_reads_the_queue_by_its_index(db: Database, team: TeamId, database_url: str) -> None:
+@pytest.mark.parametrize("waiting", [1, 5000])
+async def test_the_claim_reads_the_queue_by_its_index(
+    db: Database, team: TeamId, database_url: str, waiting: int
+) -> None:
     from app.db import task_statements
 
     connection = await asyncpg.connect(database_url)
@@ -183,13 +187,18 @@ async def test_the_claim_reads_the_queue_by_its_index(db: Database, team: TeamId
         FROM generate_series(1, 20000)
         """
     )
-    await a_task(db, team)
+    await many_tasks(database_url, team, waiting)
     await connection.execute("ANALYZE")
     statement = str(task_statements.CLAIM)
     for place, name in enumerate(("worker_id", "lease_s", "models", "kinds"), start=1):
         statement = statement.replace(f":{name}", f"${place}")
-    plan = await connection.fetch(f"EXPLAIN {statement}", uuid4(), 30.0, [MODEL], ["generate"])
+    plan = await connection.fetch(
+        f"EXPLAIN (ANALYZE, BUFFERS) {statement}", uuid4(), 30.0, [MODEL], ["generate"]
+    )
     await connection.close()
     text = "\n".join(line[0] for line in plan)
     assert "ix_tasks_claim" in text
     assert "Seq Scan on tasks" not in text
+    pages = re.search(r"Buffers: shared hit=(\d+)", text)
+    assert pages, text
+    assert int(pages[1]) < 100, "however long the queue is"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.db.engine import Database
+from app.db.queue import COUNTED
 from app.domain.task import TaskId, TeamId
 from tests.builders import a_task, a_team, claim, many_tasks
 
@@ -53,3 +54,15 @@ async def test_the_place_at_submission_is_the_one_that_a_poll_shows(db: Database
         record = await work.history.task(other, ids[2])
     assert record is not None
     assert record.queue_position == 5
+
+
+async def test_behind_a_long_queue_a_place_is_the_least_that_it_can_be(
+    db: Database, database_url: str
+) -> None:
+    team = await a_team(database_url, "long")
+    await many_tasks(database_url, team, COUNTED + 5)
+    last = await a_task(db, team)
+    assert await told(db, [team], [last]) == {last: COUNTED + 1}
+    async with db.autocommit() as work:
+        room = await work.queue.room(team, most=3)
+    assert (room.waiting, room.position, room.of_team) == (3, COUNTED + 1, COUNTED + 6)
