@@ -19,10 +19,10 @@ import pytest_asyncio
 from app.db.engine import Database
 from app.domain.keys import key_digest
 from app.main import build
-from app.services.teams import Teams
+from app.services.keys import Keys
 from app.settings import load
 from tests.builders import MODEL, a_task
-from tests.integration.api.conftest import PEPPER, Tenant, World, a_tenant, running
+from tests.integration.api.conftest import OPERATOR, PEPPER, Tenant, World, a_tenant, running
 from tests.integration.api.test_isolation import Case, ask, cases, invented, owned, routes, shown
 
 TEAMS = int(os.environ.get("ISOLATION_TEAMS", "3"))
@@ -67,8 +67,9 @@ class Crowd:
 
 @pytest_asyncio.fixture
 async def crowd(db: Database, database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Crowd]:
-    teams = Teams(db, pepper=PEPPER.encode(), actor="test")
-    tenants = [await a_tenant(db, teams, f"canary{number:02}", tmp_path) for number in range(TEAMS)]
+    keys = Keys(db, pepper=PEPPER.encode())
+    admin = await keys.create(OPERATOR, "default", name="admin", scopes=["admin"])
+    tenants = [await a_tenant(db, keys, f"canary{number:02}", tmp_path) for number in range(TEAMS)]
     for tenant in tenants:
         async with db.autocommit() as work:
             caller = await work.keys.caller(key_digest(tenant.key.encode(), PEPPER.encode()))
@@ -88,7 +89,7 @@ async def crowd(db: Database, database_url: str, redis_url: str, tmp_path: Path)
     app = await build(settings, database_url=database_url, redis_url=redis_url, pepper=PEPPER.encode())
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with running(app), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield Crowd(World(app, client, teams, tenants[0], tenants[1]), tenants, things)
+        yield Crowd(World(app, client, keys, tenants[0], tenants[1], admin), tenants, things)
 
 
 def ways(crowd: Crowd) -> Iterator[tuple[str, str, Case]]:
