@@ -4,6 +4,7 @@ PYTHON ?= python3
 # The one pinned wheel: other builds of the same version (CUDA) fit too, put there before `make setup`.
 TORCH ?= torch==2.13.0
 MODEL ?= acestep-tiny-random
+LM_MODEL ?= $(if $(findstring tiny,$(MODEL)),acestep-5Hz-lm-tiny-random,acestep-5Hz-lm-0.6B)
 ROWS ?= 1000000
 BIN := .venv/bin
 READY := .venv/.ready
@@ -31,10 +32,10 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/python -m app.cli.demo --model $(MODEL)
+	@$(BIN)/python -m app.cli.demo --model $(MODEL) --lm-model $(LM_MODEL)
 
 serve: $(READY)
-	@$(BIN)/acestep-api --config-path $(MODEL)
+	@$(BIN)/acestep-api --config-path $(MODEL) --lm-model-path $(LM_MODEL)
 
 test: $(READY)
 	@$(BIN)/python -m pytest

@@ -20,6 +20,7 @@ FROM_FILE = (
 )
 
 TINY_MODEL = "acestep-tiny-random"
+TINY_LANGUAGE_MODEL = "acestep-5Hz-lm-tiny-random"
 
 
 class ConfigurationError(Exception):

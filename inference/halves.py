@@ -4,18 +4,18 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from inference.errors import OutOfMemory
-from inference.request import ItemSpec
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 
 def in_halves_if_needed(
-    run: Callable[[Sequence[ItemSpec]], T], items: Sequence[ItemSpec], *, free_memory: Callable[[], None]
+    run: Callable[[Sequence[Item]], T], items: Sequence[Item], *, free_memory: Callable[[], None]
 ) -> list[T]:
     """Run all items at once; if the memory is too small, once more in two halves (items are independent).
 
     Args:
-        run: makes the clips of the items it is given.
+        run: works on the items it is given.
         free_memory: drops what the failed run left behind.
 
     Returns:

@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from inference.audio.wave import Computed
@@ -100,10 +102,12 @@ class MusicEngine:
             self._language_models.rest()
         seconds = {"lm": round(time.perf_counter() - begun, 4)} if planned.record.phases else {}
         computed = self._diffusion.compute(planned.request, without_loading(on_progress), should_cancel)
+        versions = computed.audit["versions"] | {"vllm": _version_of_vllm()}
         return replace(
             computed,
             song=planned.song,
             language=self._identified(planned.record),
+            audit=computed.audit | {"versions": versions},
             seconds=seconds | computed.seconds,
         )
 
@@ -146,6 +150,14 @@ def _offloads(options: EngineOptions, machine: Machine) -> bool:
     wanted = options.offload if options.lm_offload is None else options.lm_offload
     is_small = machine.memory_bytes is not None and machine.memory_bytes < SMALL_CARD_BYTES
     return is_small if wanted is None else wanted
+
+
+@cache
+def _version_of_vllm() -> str | None:
+    try:
+        return version("vllm")
+    except PackageNotFoundError:
+        return None
 
 
 def without_loading(on_progress: OnProgress) -> OnProgress:

@@ -20,7 +20,7 @@ from app.cli.models import bring_models
 from app.cli.task import wait_with_bar
 from app.client import ApiError, Client, TaskFailedError, TaskResult
 from app.embedded.program import LAUNCHER
-from app.settings import TINY_MODEL, Settings
+from app.settings import TINY_LANGUAGE_MODEL, TINY_MODEL, Settings
 
 HOST = "127.0.0.1"
 START_LIMIT_S = 600.0
@@ -29,10 +29,10 @@ CLIP_LIMIT_S = 600.0
 REQUEST: dict[str, Any] = {
     "prompt": "calm piano over soft rain, slow and warm",
     "lyrics": "[Verse]\nRain on the window, light in the hall",
-    "bpm": 72,
     "key_scale": "D major",
     "audio_duration": 10,
     "batch_size": 1,
+    "thinking": True,
 }
 
 console = Console(highlight=False, soft_wrap=True)
@@ -40,12 +40,15 @@ console = Console(highlight=False, soft_wrap=True)
 
 @click.command()
 @click.option("--model", default=TINY_MODEL, show_default=True, help="Diffusion model.")
+@click.option("--lm-model", help="Language model.  [default: the tiny one beside the tiny model]")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
-def main(model: str, output: Path) -> None:
-    """Make one clip and show that it survives a restart."""
+def main(model: str, lm_model: str | None, output: Path) -> None:
+    """Have one clip planned and made, and show that it survives a restart."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # so that the service is stopped on the way out
-    settings = settings_or_exit(config_path=model)
+    if lm_model is None and model == TINY_MODEL:
+        lm_model = TINY_LANGUAGE_MODEL
+    settings = settings_or_exit(config_path=model, lm_model_path=lm_model, init_llm=True)
     bring_models(settings)
     try:
         _run(settings, model, output)
@@ -56,13 +59,13 @@ def main(model: str, output: Path) -> None:
 def _run(settings: Settings, model: str, output: Path) -> None:
     _introduce(model)
     log = settings.data_dir / "logs" / "demo.log"
-    with _service(settings, model, log) as client:
+    with _service(settings, log) as client:
         before = _make_clip(client)
         path = _save(client, before, output)
         stats_before = _lasting(client.stats())
         _show(before, path, stats_before)
     console.print("\nEverything is stopped: API, worker, Postgres, Valkey. Starting again …")
-    with _service(settings, model, log) as client:
+    with _service(settings, log) as client:
         after = client.result(before.task_id)
         stats_after = _lasting(client.stats())
         again = _digest(client, after)
@@ -73,13 +76,13 @@ def _run(settings: Settings, model: str, output: Path) -> None:
 def _introduce(model: str) -> None:
     if model == TINY_MODEL:
         console.print(
-            "[yellow]This model has random weights: the clip will be noise, not music.[/yellow]\n"
-            "For music: make demo MODEL=acestep-v15-turbo (downloads 6.3 GB the first time)\n"
+            "[yellow]These models have random weights: the clip will be noise, not music.[/yellow]\n"
+            "For music: make demo MODEL=acestep-v15-turbo (downloads 7.7 GB the first time)\n"
         )
 
 
 @contextmanager
-def _service(settings: Settings, model: str, log: Path) -> Iterator[Client]:
+def _service(settings: Settings, log: Path) -> Iterator[Client]:
     """Run `acestep-api` on a free port until the block ends; its log goes to a file."""
     port = _free_port()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +97,10 @@ def _service(settings: Settings, model: str, log: Path) -> Iterator[Client]:
         "--port",
         str(port),
         "--config-path",
-        model,
+        settings.config_path,
+        "--lm-model-path",
+        settings.lm_model_path,
+        "--init-llm",
     ]
     # In a session of its own Ctrl-C reaches only us; if we are killed, the service is told to stop.
     bound = [sys.executable, str(LAUNCHER), str(int(signal.SIGTERM)), str(os.getpid()), "-1", "-1"]
@@ -163,7 +169,8 @@ def _show(result: TaskResult, path: Path, stats: dict[str, Any]) -> None:
     content = path.read_bytes()
     for name, value in (
         ("task", result.task_id),
-        ("model", item["dit_model"]),
+        ("models", f"{item['dit_model']}, planned by {item['lm_model']}"),
+        ("plan", _plan(item["metas"])),
         ("seeds", item["seed_value"]),
         ("seconds", item["metas"]["duration"]),
         ("file", f"{path} ({len(content)} bytes)"),
@@ -172,6 +179,12 @@ def _show(result: TaskResult, path: Path, stats: dict[str, Any]) -> None:
         ("statistics", stats),
     ):
         console.print(f"  {name:<11} {value}", markup=False)
+
+
+def _plan(metas: dict[str, Any]) -> str:
+    """The metadata of the clip: one was asked for, the language model planned the others."""
+    beats = f"{metas['timesignature']} beats a bar"
+    return f"{metas['bpm']} bpm, {metas['keyscale']}, {beats}, {metas['duration']} s"
 
 
 def _compare(

@@ -20,6 +20,8 @@ _BEGIN, _END, _END_OF_TURN = "<think>", "</think>", "<|im_end|>"
 _FIELD = re.compile(rf"({'|'.join(FIELDS)}):(.*)", re.DOTALL)
 _HEADERS = re.compile(r"\s*(?:# Languages?\b[^\n]*\n(?:(?!#)[^\n]*\n)*)?\s*(?:# Lyrics?\b[^\n]*(?:\n|$))?")
 _CODE = re.compile(r"<\|audio_code_(\d{1,9})\|>")
+# What no text of a song holds: control characters but newline and tab, and bytes that are no letter.
+_UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffd]")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"")
 
 
@@ -49,7 +51,7 @@ def lyrics(text: str) -> str:
     text = text.partition(_END_OF_TURN)[0]
     header = _HEADERS.match(text)
     rest = text[header.end() :] if header else text
-    return plain(rest).replace("\ufffd", "").strip()[:LYRICS_MAX_CHARS]
+    return _readable(rest).strip()[:LYRICS_MAX_CHARS]
 
 
 def codes(text: str) -> tuple[int, ...]:
@@ -79,10 +81,14 @@ def _fields(text: str) -> dict[str, str]:
 
 def _unquoted(text: str) -> str:
     """Return free text as meant; a YAML writer quotes what holds a colon and a blank."""
-    text = plain(text).replace("\ufffd", "").strip()
+    text = _readable(text).strip()
     if _QUOTED.fullmatch(text):
         return text[1:-1].replace("''", "'") if text[0] == "'" else text[1:-1]
     return text
+
+
+def _readable(text: str) -> str:
+    return plain(_UNREADABLE.sub("", text))
 
 
 def _whole(text: str, low: int, high: int) -> int | None:

@@ -79,7 +79,9 @@ class _Job:
         modes = modes_of(
             planning,
             task_type=self._request.task_type,
-            has_text=any(plain(text).strip() for text in (self._caption, self._lyrics)),
+            has_text=any(
+                plain(text).strip() not in ("", INSTRUMENTAL) for text in (self._caption, self._lyrics)
+            ),
             has_codes=self._first.audio_codes is not None,
         )
         self._notes += modes.notes

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 from transformers.utils import logging as transformers_logging
 
 from inference.device import device_errors
-from inference.errors import ModelLoadError, OutOfMemory
+from inference.errors import ModelLoadError
+from inference.halves import in_halves_if_needed
 from inference.language_model.backend import (
     Capability,
     LMOutput,
@@ -79,8 +80,9 @@ class PtBackend:
         for chunk in self._chunks(requests):
             rows = [requests[place] for place in chunk]
             on_chunk = partial(_report, on_tokens, before, wanted)
-            outputs = self._run_in_halves_if_needed(rows, on_chunk, should_cancel)
-            answers.update(zip(chunk, outputs, strict=True))
+            run = partial(self._run, on_tokens=on_chunk, should_cancel=should_cancel)
+            parts = in_halves_if_needed(run, rows, free_memory=self._free_memory)
+            answers.update(zip(chunk, [output for part in parts for output in part], strict=True))
             before += sum(row.length for row in rows)
         return [answers[place] for place in range(len(requests))]
 
@@ -130,23 +132,6 @@ class PtBackend:
         free, _ = torch.cuda.mem_get_info(self._device)
         free += torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
         return max(1, min(MAX_ROWS, int(free * _CACHE_SHARE / row_bytes)))
-
-    def _run_in_halves_if_needed(
-        self, rows: Sequence[LMRequest], on_tokens: OnTokens, should_cancel: ShouldCancel
-    ) -> list[LMOutput]:
-        try:
-            return self._run(rows, on_tokens, should_cancel)
-        except OutOfMemory:
-            if len(rows) == 1:
-                raise
-        # Outside the handler: the error holds the frames of the failed run and with them its tensors.
-        self._free_memory()
-        half = len(rows) // 2
-        return [
-            output
-            for part in (rows[:half], rows[half:])
-            for output in self._run(part, lambda done, wanted: None, should_cancel)
-        ]
 
     def _run(
         self, rows: Sequence[LMRequest], on_tokens: OnTokens, should_cancel: ShouldCancel

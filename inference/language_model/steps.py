@@ -1,14 +1,13 @@
-"""What the language model can be asked to do, one method each, with retries and records."""
+"""What the language model can be asked to do, one method each."""
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from inference.errors import LMOutputInvalid
 from inference.language import LanguageOptions, Phase
 from inference.language_model import parse, prompts
-from inference.language_model.backend import LMBackend, LMOutput, LMRequest, OnTokens, Sampling, ShouldCancel
+from inference.language_model.ask import Ask
+from inference.language_model.backend import LMOutput, LMRequest, OnTokens, Sampling, ShouldCancel
 from inference.language_model.block import DURATION_RANGE_S, FIELDS, Block
 from inference.language_model.grammar import FREE_MAX_TOKENS, block_grammar
 from inference.language_model.model import LanguageModel
@@ -18,7 +17,7 @@ log = logging.getLogger(__name__)
 Values = Mapping[str, int | str]
 
 CODES_PER_SECOND = 5
-_SEEDS = 2**32
+UNDERSTANDING_TEMPERATURE = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +44,7 @@ class Steps:
     """The steps of one job; each raises the errors of `LMBackend.generate`, and LMOutputInvalid.
 
     Attributes:
-        phases: what was done so far.
         notes: what was not done as asked.
-        fallback: why another backend than the one asked for was used.
     """
 
     def __init__(
@@ -65,11 +62,18 @@ class Steps:
         self._options = options
         self._budgets = budgets
         self._max_duration_s = max_duration_s
-        self._on_codes = on_codes
-        self._should_cancel = should_cancel
-        self.phases: list[Phase] = []
+        self._ask = Ask(model, options.backend, on_codes=on_codes, should_cancel=should_cancel)
         self.notes: list[str] = []
-        self.fallback = ""
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """What was done so far."""
+        return self._ask.phases
+
+    @property
+    def fallback(self) -> str:
+        """Why another backend than the one asked for was used; "" if it was not."""
+        return self._ask.fallback
 
     def metadata(self, caption: str, lyrics: str, fields: Sequence[str], forced: Values) -> Block:
         """Fill in a think block (mode A).
@@ -115,13 +119,7 @@ class Steps:
             sampling=self._sampling(self._options.cfg_scale),
         )
         requests = [replace(first, seed=seed) for seed in seeds]
-        begun = time.perf_counter()
-        backend = self._backend(first)
-        outputs: list[LMOutput] = []
-        for rows in [requests] if batch else [[request] for request in requests]:
-            on_tokens = self._counting(n_codes * len(outputs), n_codes * len(seeds))
-            outputs += backend.generate(rows, on_tokens, self._should_cancel)
-        self._note_phase("codes", backend, seeds, outputs, begun)
+        outputs = self._ask.codes("codes", requests, batch=batch)
         return tuple(output.codes or () for output in outputs)
 
     def sample(self, query: str, forced: Values, *, instrumental: bool) -> tuple[Block, str]:
@@ -135,18 +133,24 @@ class Steps:
         return self._song("format", prompts.for_format(caption, lyrics), forced)
 
     def understand(self, codes: Sequence[int]) -> tuple[Block, str]:
-        """Describe a song that is given as audio codes (mode C)."""
-        return self._song("understand", prompts.for_understanding(parse.code_text(codes)), {})
+        """Describe a song that is given as audio codes (mode C), at a temperature of its own."""
+        prompt = prompts.for_understanding(parse.code_text(codes))
+        return self._song("understand", prompt, {}, temperature=UNDERSTANDING_TEMPERATURE)
 
-    def _song(self, name: str, prompt: str, forced: Values) -> tuple[Block, str]:
+    def _song(
+        self, name: str, prompt: str, forced: Values, *, temperature: float | None = None
+    ) -> tuple[Block, str]:
         """Write a block and lyrics; in two calls where the block has a grammar."""
-        request = LMRequest(prompt=prompt, seed=self._options.seed, sampling=self._sampling(1.0))
+        sampling = self._sampling(1.0)
+        if temperature is not None:
+            sampling = replace(sampling, temperature=temperature)
+        request = LMRequest(prompt=prompt, seed=self._options.seed, sampling=sampling)
         if not self._options.constrained:
-            text = self._ask(name, self._open(request), is_usable=_has_block).text
+            text = self._ask.text(name, self._open(request), is_usable=_has_block).text
             return parse.block(text, max_duration_s=self._max_duration_s), parse.lyrics(text)
         block = self._block(name, request, FIELDS, forced)
-        request = self._open(replace(request, prompt=prompt + self.phases[-1].text))
-        output = self._ask("lyrics", request, is_usable=lambda output: True)
+        request = self._open(replace(request, prompt=prompt + self._ask.phases[-1].text))
+        output = self._ask.text("lyrics", request, is_usable=lambda output: True)
         if output.finish == "length":
             self.notes.append("the lyrics of the language model were cut")
         return block, parse.lyrics(output.text)
@@ -170,25 +174,11 @@ class Steps:
             request = replace(request, grammar=grammar)
             if self._options.debug:
                 log.debug("%s is constrained, forced: %s\n%s", name, dict(forced), grammar)
-        output = self._ask(name, request, is_usable=_has_block)
+        output = self._ask.text(name, request, is_usable=_has_block)
         block = parse.block(output.text, max_duration_s=self._max_duration_s)
         if self._options.constrained and forced.items() - block.values().items():
             raise RuntimeError(f"values of the user are not in the block of the {name} step")
         return block
-
-    def _ask(self, name: str, request: LMRequest, *, is_usable: Callable[[LMOutput], bool]) -> LMOutput:
-        """Have one text written, once more with the next seed where the first one is of no use."""
-        begun = time.perf_counter()
-        backend = self._backend(request)
-        outputs: list[LMOutput] = []
-        for seed in (request.seed, (request.seed + 1) % _SEEDS):
-            row = replace(request, seed=seed)
-            outputs += backend.generate([row], lambda made, wanted: self._on_codes(0, 0), self._should_cancel)
-            if is_usable(outputs[-1]):
-                self._note_phase(name, backend, [seed], outputs, begun)
-                return outputs[-1]
-        self._note_phase(name, backend, [seed], outputs, begun)
-        raise LMOutputInvalid
 
     def _open(self, request: LMRequest) -> LMRequest:
         """Let the answer go on to the end of the turn, as far as the model's length allows."""
@@ -198,11 +188,6 @@ class Steps:
             max_tokens=max(1, min(self._budgets.text_tokens, room)),
             stop_token_ids=(self._model.tokens.vocabulary.end_of_turn,),
         )
-
-    def _backend(self, request: LMRequest) -> LMBackend:
-        backend, reason = self._model.pick(self._options.backend, request.needs)
-        self.fallback = self.fallback or reason
-        return backend
 
     def _sampling(self, cfg_scale: float) -> Sampling:
         options = self._options
@@ -227,24 +212,6 @@ class Steps:
                 too_long = middle
         self.notes.append(f"the language model read the first {fits} characters of the lyrics only")
         return lyrics[:fits]
-
-    def _counting(self, before: int, wanted: int) -> OnTokens:
-        return lambda made, _: self._on_codes(before + made, wanted)
-
-    def _note_phase(
-        self, name: str, backend: LMBackend, seeds: Sequence[int], outputs: Sequence[LMOutput], begun: float
-    ) -> None:
-        self.phases.append(
-            Phase(
-                name=name,
-                backend=backend.name,
-                seeds=tuple(seeds),
-                tries=1 if name == "codes" else len(outputs),
-                tokens=sum(len(output.token_ids) for output in outputs),
-                seconds=round(time.perf_counter() - begun, 4),
-                text=outputs[-1].text,
-            )
-        )
 
 
 def _has_block(output: LMOutput) -> bool:

@@ -40,6 +40,6 @@ class Tokens:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of tokens, marks included."""
+        """Return the text of tokens, marks included; a NUL, which databases refuse, becomes U+FFFD."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
+        return text.replace("\x00", "\ufffd")

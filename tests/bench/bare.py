@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AceStepPipeline
+from diffusers.utils import logging as diffusers_logging
 from numpy.typing import NDArray
 
 from inference.request import GenerationRequest
@@ -16,6 +17,7 @@ Samples = NDArray[np.float32]
 
 def load(folder: Path, *, device: torch.device, dtype: torch.dtype) -> Any:
     """Load a checkpoint in diffusers layout with the settings that the engine uses."""
+    diffusers_logging.disable_progress_bar()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*weight_norm.*", category=FutureWarning)
         pipeline = AceStepPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)

@@ -34,6 +34,7 @@ class Overlap:
         writing_s: files were written, all tasks together.
         accelerator_span_s: from its first work to the end of its last.
         gaps_s: between two tasks on the accelerator.
+        hidden: tasks that were still being written when the next one began on the accelerator.
     """
 
     span_s: float
@@ -41,6 +42,7 @@ class Overlap:
     writing_s: float
     accelerator_span_s: float
     gaps_s: tuple[float, ...]
+    hidden: int
 
     @property
     def idle_share(self) -> float:
@@ -66,15 +68,21 @@ def serial_s(stages: Stages, clip_s: float, tasks: int, folder: Path) -> float:
 
 def judge(rows: Sequence[dict[str, Any]]) -> Overlap:
     """Put the rows of the finished tasks together."""
-    work = sorted(row["result"]["audit"]["accelerator"] for row in rows)
+    rows = sorted(rows, key=lambda row: row["result"]["audit"]["accelerator"])
+    work = [row["result"]["audit"]["accelerator"] for row in rows]
+    writing_s = [row["result"]["seconds"]["saving"] for row in rows]
     claimed: datetime = min(row["started_at"] for row in rows)
     finished: datetime = max(row["finished_at"] for row in rows)
     return Overlap(
         span_s=(finished - claimed).total_seconds(),
         busy_s=sum(ended - begun for begun, ended in work),
-        writing_s=sum(row["result"]["seconds"]["saving"] for row in rows),
+        writing_s=sum(writing_s),
         accelerator_span_s=work[-1][1] - work[0][0],
         gaps_s=tuple(later[0] - earlier[1] for earlier, later in pairwise(work)),
+        hidden=sum(
+            later[0] < earlier[1] + seconds
+            for (earlier, later), seconds in zip(pairwise(work), writing_s, strict=False)
+        ),
     )
 
 

@@ -25,13 +25,14 @@ async def test_writing_hides_behind_the_accelerator(
     """One after the other, five such tasks would take 1.9 times the longer of both parts."""
     stages = Stages(text_s=0.005, dit_s=0.060, vae_s=0.020, encode_s=0.080)
     clip_s = seconds_that_take(stages.encode_s, tmp_path, audio_format=overlap.FORMAT)
-    ratios: list[float] = []
+    tries: list[tuple[float, int]] = []
     async with a_worker(db, team, tmp_path, url=database_url) as worker:
-        while len(ratios) < TRIES and min(ratios, default=2.0) > 1.6:
+        while len(tries) < TRIES and not any(ratio <= 1.6 and hidden >= 3 for ratio, hidden in tries):
             ids = [await worker.submit(stages.prompt(clip_s), audio_format=overlap.FORMAT) for _ in range(5)]
             measured = overlap.judge([await worker.ended(task_id) for task_id in ids])
-            ratios.append(measured.span_s / max(measured.busy_s, measured.writing_s))
-    assert min(ratios) <= 1.6, ratios
+            ratio = measured.span_s / max(measured.busy_s, measured.writing_s)
+            tries.append((ratio, measured.hidden))
+    assert any(ratio <= 1.6 and hidden >= 3 for ratio, hidden in tries), tries
 
 
 @pytest.mark.usefixtures("one_thread")

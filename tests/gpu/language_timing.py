@@ -1,7 +1,7 @@
 """Times the language model at true size: `python -m tests.gpu.language_timing --out lm.json`.
 
-With random weights: audio codes with guidance on `pt`, for each number of clips; then the share of the language
-model in a job with `thinking`. `--tiny` runs the tiny models.
+With random weights: audio codes with guidance on `pt`, for each number of clips; then the share of the
+language model in a job with `thinking`. `--tiny` runs the tiny models.
 """
 
 import argparse

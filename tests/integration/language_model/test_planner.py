@@ -156,7 +156,7 @@ def test_sample_mode_without_a_query_writes_a_song_too(run: Run) -> None:
 
 
 def test_format_without_text_is_noted_and_not_done(run: Run) -> None:
-    planned = run(request(use_format=True, prompt=" ", lyrics=""))
+    planned = run(request(use_format=True, prompt=" ", lyrics="[Instrumental]"))
     assert phases(planned) == ["metadata"]
     assert "use_format has no text to work on" in planned.record.notes
 
@@ -296,7 +296,7 @@ def test_lyrics_that_are_too_long_are_cut_and_noted(run: Run) -> None:
 
 
 def test_codes_can_be_described(offered: OfferedModels) -> None:
-    steps = offered.open(replace(OPTIONS, temperature=0.3), lambda made, wanted: None, lambda: False)
+    steps = offered.open(OPTIONS, lambda made, wanted: None, lambda: False)
     block, lyrics = steps.understand(range(50))
     assert tuple(block.values()) == FIELDS
     assert lyrics

@@ -14,6 +14,7 @@ from inference.language_model import prompts
 from inference.language_model.block import FIELDS
 from inference.language_model.constraint import Grammars, token_table
 from inference.language_model.grammar import block_grammar
+from inference.language_model.tokens import Tokens
 from inference.language_model.vocabulary import MAX_CODES, read_vocabulary
 
 pytestmark = pytest.mark.inference
@@ -60,6 +61,11 @@ def test_marks_in_user_text_are_not_tokens(tokenizer: Any) -> None:
     ):
         ids = tokenizer.encode(prompt, add_special_tokens=False)
         assert sum(token in added for token in ids) == marks
+
+
+def test_text_for_the_database_holds_no_nul(model_folder: Path) -> None:
+    tokens = Tokens(model_folder)
+    assert tokens.decode(tokens.encode("a\x00b")) == "a\ufffdb"
 
 
 def test_another_tokenizer_is_refused(tokenizer: Any) -> None:

@@ -160,6 +160,35 @@ async def test_a_running_task_tells_its_progress(db: Database, team: TeamId) -> 
     ]
 
 
+async def test_codes_are_text_in_the_record_and_no_burden_of_a_poll(db: Database, team: TeamId) -> None:
+    task = await a_running_task(db, team)
+    language = {
+        "caption": "bright pop",
+        "lyrics": "",
+        "metas": {"bpm": 97},
+        "codes": [[1, 2], [63_999, 0]],
+        "backend_requested": "vllm",
+        "backend_used": "pt",
+        "notes": ["a note"],
+    }
+    async with db.autocommit() as work:
+        assert await work.tasks.succeed(
+            task.id, 1, actor=ACTOR, result=RESULT | {"lm": language}, clips=[a_clip(task)], gpu_seconds=1.5
+        )
+        polled = (await work.views.by_ids(team, [task.id]))[task.id].result
+    assert (await read(db, team, task.id))["lm"] == {
+        "caption": "bright pop",
+        "lyrics": "",
+        "metas": {"bpm": 97},
+        "codes": ["<|audio_code_1|><|audio_code_2|>", "<|audio_code_63999|><|audio_code_0|>"],
+        "backend_requested": "vllm",
+        "backend_used": "pt",
+    }
+    assert polled is not None
+    assert polled["items"] == RESULT["items"]
+    assert polled["lm"] == {name: value for name, value in language.items() if name != "codes"}
+
+
 async def test_attempts_are_paired_with_what_became_of_them(
     db: Database, team: TeamId, database_url: str
 ) -> None:

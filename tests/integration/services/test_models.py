@@ -1,4 +1,4 @@
-"""What is offered, as live workers tell it."""
+"""What is offered and loaded, as live workers report it."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from app.domain.offers import Limits
 from app.services.models import Models
 
 TURBO = {"name": "acestep-v15-turbo", "category": "turbo", "tasks": ["text2music"]}
+BASE = {"name": "acestep-v15-base", "category": "base", "tasks": ["text2music"]}
 SMALL = {"name": "acestep-5Hz-lm-0.6B", "category": "lm", "tasks": [], "backend": "pt"}
 LARGE = {"name": "acestep-5Hz-lm-4B", "category": "lm", "tasks": [], "backend": "pt"}
 
@@ -79,11 +80,21 @@ async def test_what_workers_announce_can_be_asked_for(db: Database) -> None:
         assert [model.name for model in offers.models] == [TURBO["name"]]
 
 
+async def test_a_model_is_loaded_where_a_live_worker_holds_it(db: Database) -> None:
+    await report(db, TURBO, BASE, loaded=[BASE["name"]])
+    await report(db, TURBO, BASE, loaded=[TURBO["name"]], state="gone")
+    told = {model.name: model.is_loaded for model in await models(db).models()}
+    assert told == {TURBO["name"]: False, BASE["name"]: True}
+
+
 async def test_inventory_and_health_tell_the_kinds_apart(db: Database) -> None:
     await report(db, TURBO, SMALL, LARGE, loaded=[SMALL["name"]])
     view = models(db)
     told = [(model.name, model.is_default, model.is_loaded) for model in await view.language_models()]
     assert told == [(SMALL["name"], True, True), (LARGE["name"], False, False)]
     health = await view.health()
-    assert (health.models_initialized, health.llm_initialized) == (False, True)
-    assert (health.loaded_model, health.loaded_lm_model) == (None, SMALL["name"])
+    assert (health.models_initialized, health.loaded_model) == (False, None)
+    assert (health.llm_initialized, health.loaded_lm_model) == (True, SMALL["name"])
+    await report(db, TURBO, SMALL, loaded=[TURBO["name"], SMALL["name"]])
+    health = await view.health()
+    assert (health.models_initialized, health.loaded_model) == (True, TURBO["name"])

@@ -38,6 +38,7 @@ def test_a_whole_block() -> None:
         ("caption: 'It''s: fine'", Block(caption="It's: fine")),
         ("<think>caption: <|im_end|>x<think>", Block(caption="x")),
         ("caption:\n  below", Block(caption="below")),
+        ("caption: a\x00b", Block(caption="ab")),
         ("stray\nlanguage: unknown\n</think>\nbpm: 60", Block(language="unknown")),
         ("bpm: " + "9" * 5000, Block()),
     ],
@@ -61,6 +62,7 @@ def test_the_upper_end_of_the_duration_can_be_lower() -> None:
         ("</think>\n\n# Lyric\n", ""),
         ("</think>la<think>la</think>", "lala"),
         ("</think>" + "x" * 5000, "x" * 4096),
+        ("</think>a\x00b\x1b\ufffdc\td\ne", "abc\td\ne"),
         ("", ""),
     ],
 )
