@@ -100,6 +100,7 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str
     seen_at: str
     drain_requested: bool
+    doorbell_failures: _Count
     task_ids: Sequence[str]
 
     @classmethod
@@ -120,6 +121,7 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
             started_at=rfc3339(worker.started_at),
             seen_at=rfc3339(worker.seen_at),
             drain_requested=worker.drain_requested,
+            doorbell_failures=worker.doorbell_failures,
             task_ids=[str(id_) for id_ in worker.task_ids],
         )
 

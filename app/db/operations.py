@@ -52,7 +52,7 @@ RETURNING key
 
 _WORKERS = text("""
 SELECT w.id, w.host, w.pid, w.version, w.state, w.slots, w.models, w.loaded, w.device, w.vram_mb,
-       w.started_at, w.seen_at, w.drain_requested,
+       w.started_at, w.seen_at, w.drain_requested, w.doorbell_failures,
        w.state <> 'gone' AND w.seen_at > now() - make_interval(secs => :lease_s) AS alive,
        ARRAY(SELECT t.id FROM tasks t WHERE t.status = 'running' AND t.worker_id = w.id
              ORDER BY t.started_at) AS task_ids

@@ -107,7 +107,7 @@ WITH {_LINES}, mine AS (
 SELECT (SELECT count(*) FROM (SELECT FROM tasks q WHERE q.status = 'queued' AND q.lane = 1
                               ORDER BY q.lane, q.seq LIMIT CAST(:most AS bigint)) first) AS waiting,
        (SELECT count(*) FROM (SELECT FROM tasks q WHERE {_OF_TEAM} = t.id {_IN_ORDER}
-                              LIMIT t.max_queued) first) AS of_team,
+                              LIMIT coalesce(t.max_queued, {COUNTED})) first) AS of_team,
        CAST(me.place + ({_TURNS_BEFORE}) AS bigint) AS position,
        t.disabled_at IS NOT NULL AS is_disabled, {", ".join(f"t.{name}" for name in _LIMITS)},
        CASE WHEN {_HAS_QUOTA} THEN {_reserved("queued")} + {_reserved("running")} ELSE 0 END AS reserved_s,

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db import claim_statements as claim_sql
 from app.db import task_statements as sql
 from app.domain.idempotency import Idempotency
 from app.domain.inputs import TaskInput
@@ -185,7 +186,7 @@ class Tasks:
             release the surplus.
         """
         rows = await self._connection.execute(
-            sql.CLAIM,
+            claim_sql.CLAIM,
             {"worker_id": worker_id, "models": list(models), "kinds": list(kinds), "lease_s": lease_s},
         )
         return [
@@ -207,7 +208,8 @@ class Tasks:
 
     async def eligible_exists(self, *, models: Sequence[str], kinds: Sequence[str]) -> bool:
         """Whether some queued task of these models may start now (an empty claim can be a mere collision)."""
-        found = await self._connection.scalar(sql.ELIGIBLE, {"models": list(models), "kinds": list(kinds)})
+        values = {"models": list(models), "kinds": list(kinds)}
+        found = await self._connection.scalar(claim_sql.ELIGIBLE, values)
         return bool(found)
 
     async def waited_long_exists(
@@ -215,7 +217,7 @@ class Tasks:
     ) -> bool:
         """Whether some queued task of these models could have started `waited_s` ago, and still may."""
         found = await self._connection.scalar(
-            sql.WAITED_LONG, {"models": list(models), "kinds": list(kinds), "waited_s": waited_s}
+            claim_sql.WAITED_LONG, {"models": list(models), "kinds": list(kinds), "waited_s": waited_s}
         )
         return bool(found)
 

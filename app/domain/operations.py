@@ -60,6 +60,7 @@ class WorkerRow:
     started_at: datetime
     seen_at: datetime
     drain_requested: bool
+    doorbell_failures: int
     alive: bool
     task_ids: Sequence[UUID]
 

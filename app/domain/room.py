@@ -33,7 +33,7 @@ class Room:
 
     Attributes:
         waiting: tasks of the whole service, counted up to its limit.
-        of_team: those of the team, counted up to its limit; all of them if it has none.
+        of_team: those of the team, counted up to its limit.
         position: 1-based place of one more task of the team, estimated by fair turns.
     """
 

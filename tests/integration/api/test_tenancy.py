@@ -196,6 +196,19 @@ async def test_one_key_of_a_client_is_one_task(world: World) -> None:
     assert (bad.status_code, "1 to 255" in bad.json()["error"]) == (400, True)
 
 
+async def test_a_retry_and_a_rerun_can_be_repeated_too(world: World) -> None:
+    task = f"/v1/tasks/{world.a.waiting}"
+    await ask(world, world.a, "POST", f"{task}/cancel")
+    headers = world.a.headers | {"idempotency-key": "again"}
+    answers = [await world.client.post(f"{task}/retry", headers=headers) for _ in range(2)]
+    assert data(answers[0]) == data(answers[1])
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    other = await world.client.post(f"{task}/rerun", json={"seeds": "new"}, headers=headers)
+    assert other.status_code == 409
+    rerun = await world.client.post(f"/v1/tasks/{world.a.done}/retry", headers=headers)
+    assert rerun.status_code == 409, "another operation with the same key"
+
+
 async def test_a_repetition_is_answered_where_the_request_would_now_be_refused(world: World) -> None:
     headers = world.a.headers | {"idempotency-key": "order-1"}
     first = data(await world.client.post("/release_task", json={}, headers=headers))

@@ -8,6 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from app.db import claim_statements
 from app.db.engine import Database
 from app.domain.task import TeamId
 from app.services.lifecycle import Lifecycle
@@ -177,8 +178,6 @@ async def _leave(db: Database, team: TeamId, *, finished: int, queued: int) -> N
 async def test_the_claim_reads_the_queue_by_its_index(
     db: Database, team: TeamId, database_url: str, waiting: int
 ) -> None:
-    from app.db import task_statements
-
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         """
@@ -189,7 +188,7 @@ async def test_the_claim_reads_the_queue_by_its_index(
     )
     await many_tasks(database_url, team, waiting)
     await connection.execute("ANALYZE")
-    statement = str(task_statements.CLAIM)
+    statement = str(claim_statements.CLAIM)
     for place, name in enumerate(("worker_id", "lease_s", "models", "kinds"), start=1):
         statement = statement.replace(f":{name}", f"${place}")
     plan = await connection.fetch(

@@ -12,6 +12,8 @@ from app.domain.errors import ConflictError, ForbiddenError, NotFoundError, Vali
 from app.domain.keys import Scope
 from app.domain.task import TeamId
 from app.services.teams import Teams
+from tests.builders import a_team, claim, many_tasks
+from tests.servers import execute
 
 OPERATOR = Authority.operator("cli:test")
 
@@ -167,3 +169,32 @@ async def test_pages_follow_each_other(teams: Teams) -> None:
     names = [team.name for page in (first, second) for team in page.items]
     assert names == ["default", "team-0", "team-1", "team-2", "team-3"]
     assert second.next_after is None
+
+
+async def test_a_higher_weight_counts_from_the_next_turn_on(
+    teams: Teams, db: Database, database_url: str
+) -> None:
+    light, other = [await a_team(database_url, name, weight=0.001) for name in ("light", "other")]
+    await execute(database_url, "UPDATE teams SET weight = 1 WHERE name = 'other'")
+    for team in (light, other):
+        await many_tasks(database_url, team, 20)
+    served = [(await claim(db))[0].team_id for _ in range(10)]
+    assert served.count(light) == 1
+    await teams.change(OPERATOR, light, {"weight": 1.0})
+    served = [(await claim(db))[0].team_id for _ in range(10)]
+    assert served.count(light) in (5, 6)
+
+
+async def test_a_team_that_was_disabled_does_not_make_up_for_it(
+    teams: Teams, db: Database, database_url: str
+) -> None:
+    stopped, other = [await a_team(database_url, name) for name in ("stopped", "other")]
+    for team in (stopped, other):
+        await many_tasks(database_url, team, 40)
+    await claim(db)
+    await claim(db)
+    await teams.change(OPERATOR, stopped, {"disabled": True})
+    assert {(await claim(db))[0].team_id for _ in range(20)} == {other}
+    await teams.change(OPERATOR, stopped, {"disabled": False})
+    served = [(await claim(db))[0].team_id for _ in range(10)]
+    assert served.count(stopped) in (5, 6)
