@@ -100,7 +100,7 @@ class Lists:
         Raises:
             ValidationError: there is no word in `q`.
         """
-        asked = _asked(filters) | {"team_id": team_id, "last": last, "newest_first": newest_first}
+        asked = _asked(filters) | {"team_id": team_id, "last": last}
         row = (await self._connection.execute(_FIND, asked)).one()
         if filters.q is not None and not row.words:
             raise ValidationError("q needs at least one word")
