@@ -1,5 +1,6 @@
 """Real Postgres and Valkey for every test that wants them: the embedded ones, or those of the environment."""
 
+import logging
 import os
 import re
 import shutil
@@ -24,6 +25,14 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     """Name a parameter that holds a key or id made for this run the same in every run and process."""
     stable = MADE_FOR_THIS_RUN.sub("made", val) if isinstance(val, str) else val
     return stable if isinstance(stable, str) and stable != val else None
+
+
+@pytest.fixture(autouse=True)
+def _log_level_as_before() -> Iterator[None]:
+    """Commands that run inside a test set the level of the whole process."""
+    level = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture(scope="session")
