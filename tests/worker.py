@@ -79,7 +79,7 @@ class Worker:
             await connection.close()
         return rows
 
-    async def until(self, condition: Callable[[], Any], *, what: str, limit_s: float = 30.0) -> None:
+    async def until(self, condition: Callable[[], Any], *, what: str, limit_s: float = 60.0) -> None:
         """Wait for a condition, which may be a coroutine function."""
         deadline = asyncio.get_running_loop().time() + limit_s
         while True:

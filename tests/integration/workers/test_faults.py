@@ -108,7 +108,7 @@ async def test_a_failed_accelerator_gets_a_new_child_and_the_task_another_try(wo
 
 async def test_a_child_that_says_nothing_for_too_long_is_killed(start: Start) -> None:
     async with start(pace=Pace(least_s=1.0, unknown_s=1.5)) as worker:
-        hung, after = await worker.submit("hang"), await worker.submit("steps=2")
+        hung, after = await worker.submit("hang"), await worker.submit("clip=1")
         row = await worker.ended(hung)
         assert (row["status"], row["error_code"], row["attempt"]) == ("failed", "timeout", 1)
         assert row["error_message"] == "the task made no progress for 1.5 seconds"

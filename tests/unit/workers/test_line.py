@@ -7,27 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from app.db.tasks import ClaimedTask
-from app.domain.task import TaskId, TeamId
+from app.domain.task import TaskId
+from tests.jobs import a_job
 from workers.failure import TaskReleased
 from workers.job import RunningJob
 from workers.line import MOST_IN_POST, Line
-
-
-def a_job(*, crashes: int = 0) -> RunningJob:
-    return RunningJob(
-        ClaimedTask(
-            id=TaskId(uuid4()),
-            team_id=TeamId(1),
-            attempt=1,
-            crashes=crashes,
-            kind="generate",
-            task_type="text2music",
-            model="m",
-            params={},
-            inputs=[],
-        )
-    )
 
 
 async def is_ready(waiting: Coroutine[Any, Any, Any]) -> bool:
