@@ -53,8 +53,14 @@ def modes_of(planning: Planning, *, task_type: str, has_text: bool, has_codes: b
         may_complete=True,
         codes=planning.thinking and not has_codes,
         is_required=planning.thinking and not has_codes,
-        notes=("use_format has no text to work on",) if formats and not has_text else (),
+        notes=_notes_on_format(planning.use_format, samples=samples, has_text=has_text),
     )
+
+
+def _notes_on_format(wished: bool, *, samples: bool, has_text: bool) -> tuple[str, ...]:
+    if wished and samples:
+        return ("use_format has no effect: sample_mode writes the text anew",)
+    return ("use_format has no text to work on",) if wished and not has_text else ()
 
 
 def missing(planning: Planning, known: Collection[str], rewritten: Collection[str]) -> frozenset[str]:

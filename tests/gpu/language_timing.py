@@ -6,6 +6,7 @@ language model in a job with `thinking`. `--tiny` runs the tiny models.
 
 import argparse
 import json
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from inference.diffusion.audit import library_versions
 from inference.language import LanguageOptions, Planning
 from inference.language_model import prompts
 from inference.language_model.backend import LMRequest, Sampling
-from inference.language_model.pt import PtBackend
+from inference.language_model.pt import MAX_ROWS, PtBackend
 from inference.language_model.tokens import Tokens
 from inference.models.spec import ModelSpec
 from inference.music import MusicEngine
@@ -45,13 +46,13 @@ class Codes:
 
     @property
     def steps_per_second(self) -> float:
-        """Passes through the network, first one included."""
-        return self.codes / self.seconds
+        """Passes through the network, first one included; clips beyond a full batch take another round."""
+        return math.ceil(self.clips / MAX_ROWS) * self.codes / self.seconds
 
     @property
     def codes_per_second(self) -> float:
         """Codes of all clips."""
-        return self.clips * self.steps_per_second
+        return self.clips * self.codes / self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,6 +161,13 @@ def test_format_without_text_is_noted_and_not_done(run: Run) -> None:
     assert "use_format has no text to work on" in planned.record.notes
 
 
+def test_format_beside_sample_mode_is_noted(run: Run) -> None:
+    planned = run(request(sample_query="a song about rain", use_format=True))
+    assert phases(planned)[0] == "sample"
+    assert "format" not in phases(planned)
+    assert any(note.startswith("use_format has no effect") for note in planned.record.notes)
+
+
 def test_thinking_plans_codes_of_the_explicit_length(run: Run) -> None:
     planned = run(request(n=2, thinking=True, duration=10.5))
     assert phases(planned) == ["metadata", "codes"]
