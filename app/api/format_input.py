@@ -26,7 +26,11 @@ async def format_input(request: HttpRequest) -> Response[bytes]:
     caller = await context.auth.by_body(body.fields, request.headers.get("authorization"), Scope.TASKS_WRITE)
     wish = parse_format_wish(body.fields, context.config.limits)
     working = context.services.format_input(
-        caller, wish, request=without_credentials(body.fields), request_id=request_id_of(request)
+        caller,
+        wish,
+        request=without_credentials(body.fields),
+        content_type=body.content_type,
+        request_id=request_id_of(request),
     )
     try:
         return success(FormattedText.of(await _while_connected(request, working)))

@@ -151,7 +151,13 @@ class FormatInput(Protocol):
     """Has a language model rewrite a text, and waits for it."""
 
     async def __call__(
-        self, caller: Caller, wish: FormatWish, *, request: Mapping[str, Any], request_id: str
+        self,
+        caller: Caller,
+        wish: FormatWish,
+        *,
+        request: Mapping[str, Any],
+        content_type: str,
+        request_id: str,
     ) -> FormattedInput:
         """Return the rewritten text.
 

@@ -53,7 +53,13 @@ class Prompting:
         self._most_waiting = most_waiting
 
     async def __call__(
-        self, caller: Caller, wish: FormatWish, *, request: Mapping[str, Any], request_id: str
+        self,
+        caller: Caller,
+        wish: FormatWish,
+        *,
+        request: Mapping[str, Any],
+        content_type: str,
+        request_id: str,
     ) -> FormattedInput:
         """Store the task, wait for its end, and join the answer with what the user had given.
 
@@ -67,7 +73,9 @@ class Prompting:
         offered = await self._offered()
         if not offered:
             raise LanguageModelUnavailableError
-        task = _new_task(caller, wish, offered[0], request=request, request_id=request_id)
+        task = _new_task(
+            caller, wish, offered[0], request=request, content_type=content_type, request_id=request_id
+        )
         await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
         self._doorbell.ring([Ping(task.id, 0)])
         try:
@@ -99,7 +107,13 @@ class Prompting:
 
 
 def _new_task(
-    caller: Caller, wish: FormatWish, model: str, *, request: Mapping[str, Any], request_id: str
+    caller: Caller,
+    wish: FormatWish,
+    model: str,
+    *,
+    request: Mapping[str, Any],
+    content_type: str,
+    request_id: str,
 ) -> NewTask:
     _, lm_seed = seeds.draw([None], 1, use_random=True)
     return NewTask(
@@ -111,7 +125,7 @@ def _new_task(
         lane=LANE,
         model=model,
         request=request,
-        content_type="application/json",
+        content_type=content_type,
         params={**asdict(wish), "lm_seed": lm_seed},
     )
 

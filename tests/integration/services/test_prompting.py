@@ -15,6 +15,7 @@ from app.domain.task import Caller, TeamId
 from app.services.prompting import Prompting
 from tests.fakes import ListeningDoorbell
 
+FORM = "application/x-www-form-urlencoded"
 LM = "acestep-5Hz-lm-tiny-random"
 WORKER = Actor(kind="worker", id="w")
 
@@ -47,7 +48,7 @@ class World:
         return self.models
 
     async def ask(self, **given: Any) -> FormattedInput:
-        return await self.prompting(self.caller, wish(**given), request={}, request_id="r")
+        return await self.prompting(self.caller, wish(**given), request={}, content_type=FORM, request_id="r")
 
     async def rung(self) -> None:
         for _ in range(500):
@@ -72,6 +73,11 @@ class World:
             assert await work.tasks.succeed(
                 task.id, task.attempt, actor=WORKER, result=written, clips=[], gpu_seconds=0.0
             )
+
+    async def content_types(self) -> list[str]:
+        async with self.db.autocommit() as work:
+            rows = await work.prompts._connection.exec_driver_sql("SELECT content_type FROM task_params")
+            return [row[0] for row in rows]
 
     async def statuses(self) -> list[str]:
         async with self.db.autocommit() as work:
@@ -102,6 +108,7 @@ async def test_the_answer_is_what_the_worker_wrote_below_what_the_user_gave(worl
         vocal_language="en",
     )
     assert world.bell.rung == [task.id]
+    assert await world.content_types() == [FORM]
 
 
 async def test_many_wait_at_once_and_each_gets_its_own(world: World) -> None:

@@ -65,7 +65,9 @@ class Prompts:
 
     async def ask(self, wish: FormatWish = WISH, **changes: Any) -> FormattedInput:
         wanted = FormatWish(**{name: getattr(wish, name) for name in wish.__slots__} | changes)
-        return await self.prompting(self.caller, wanted, request={}, request_id="r")
+        return await self.prompting(
+            self.caller, wanted, request={}, content_type="application/json", request_id="r"
+        )
 
     async def rows(self) -> list[Any]:
         """Status, crashes and result of every task."""

@@ -157,7 +157,13 @@ class FakeServices:
         return None
 
     async def format_input(
-        self, caller: Caller, wish: FormatWish, *, request: Mapping[str, Any], request_id: str
+        self,
+        caller: Caller,
+        wish: FormatWish,
+        *,
+        request: Mapping[str, Any],
+        content_type: str,
+        request_id: str,
     ) -> FormattedInput:
         self._reach_database()
         if self.written is None:
