@@ -106,6 +106,9 @@ class Service:
     async def result(self, task_id: str) -> TaskResult:
         return await asyncio.to_thread(self._with_client, lambda client: client.result(task_id))
 
+    async def cancel(self, task_id: str) -> str:
+        return await asyncio.to_thread(self._with_client, lambda client: client.cancel(task_id))
+
     async def finished(self, task_id: str, *, limit_s: float = 40.0) -> TaskResult:
         """Wait until a task has ended, one way or the other."""
 

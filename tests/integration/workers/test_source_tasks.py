@@ -2,7 +2,10 @@
 
 import hashlib
 import io
+import os
+import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +17,6 @@ import soundfile
 
 from app.client import TaskResult
 from app.db.engine import Database
-from app.db.tasks import Actor
 from app.domain.task import TaskId
 from app.storage.folder import FolderStore
 from tests.audio import a_tone, write_audio
@@ -113,25 +115,35 @@ async def test_a_broken_input_fails_its_task_only(
     assert (await service.finished(healthy)).status == 1
 
 
+def decoders_of(service: Service) -> list[int]:
+    """The decode processes at work on the service's files, by id."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            command = (process / "cmdline").read_text()
+            if "inference.audio.decode" in command and str(service.folder) in command:
+                found.append(int(process.name))
+    return found
+
+
 async def test_a_cancel_stops_a_task_whose_input_is_being_decoded(
-    service: Service, store: FolderStore, database_url: str, db: Database, tmp_path: Path
+    service: Service, store: FolderStore, database_url: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "long"
-    with soundfile.SoundFile(path, "w", 192_000, 8, format="FLAC", subtype="PCM_16") as file:
-        for _ in range(590):
-            file.write(np.zeros((192_000, 8), dtype=np.float32))
+    path = write_audio(tmp_path / "long", a_tone(60.0), kind="flac")
     task_id = await a_task_on(service, database_url, await a_stored_input(store, path), task_type="cover")
     await service.start("worker")
 
-    async def is_processing() -> bool:
+    (decoding,) = await service.until(lambda: decoders_of(service), what="the decoding to begin")
+    os.kill(decoding, signal.SIGSTOP)
+
+    async def is_told() -> bool:
         return (await service.result(task_id)).progress_text == "processing source"
 
-    await service.until(is_processing, what="the source to be processed")
+    await service.until(is_told, what="the text of a source that is processed")
     (item,) = (await service.result(task_id)).items
     assert item["stage"] == "loading"
-    async with db.autocommit() as work:
-        team = await work.keys.default_team()
-        assert await work.tasks.request_cancel(team, TaskId(UUID(task_id)), actor=Actor(kind="client"))
+    await service.cancel(task_id)
     result = await service.finished(task_id, limit_s=20)
     assert result.error == "cancelled"
     assert (service.folder / "worker.log").read_text().count("task cancelled") == 1
+    assert not decoders_of(service)
