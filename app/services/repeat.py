@@ -59,6 +59,7 @@ class Repeat:
         paths = [given.path for given in submission.origin.inputs]
         if not await retrying(lambda: self._are_there(task.team_id, paths), limit_s=RETRY_LIMIT_S):
             raise ConflictError("input no longer available")
+        # The key of the request stays among those of the caller's team (`Idempotency`).
         owner = replace(caller, team_id=task.team_id)
         return await self._submit(
             owner, submission, request_id=request_id, client=client, files={}, idempotency=idempotency

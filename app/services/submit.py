@@ -14,7 +14,7 @@ from app.domain.idempotency import Idempotency
 from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role
 from app.domain.ports import Doorbell, Ping
 from app.domain.room import most_audio_s
-from app.domain.task import Accepted, Caller, Submission, TaskId, TeamId
+from app.domain.task import Accepted, Caller, Submission, TaskId
 from app.services.uploads import Taken, Uploads
 
 # How long a submission may wait for a database that restarts before the client is told to come back.
@@ -81,7 +81,7 @@ class Submit:
             self._doorbell.ring([Ping(task.id, 0)])
         return accepted
 
-    async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
+    async def earlier(self, idempotency: Idempotency) -> Accepted | None:
         """The answer to an earlier request with this key, before anything of the new one is judged.
 
         Raises:
@@ -90,7 +90,7 @@ class Submit:
 
         async def look() -> Accepted | None:
             async with self._database.autocommit() as work:
-                return await work.tasks.accepted(team_id, task_id=None, idempotency=idempotency)
+                return await work.tasks.accepted(None, idempotency)
 
         return await retrying(look, limit_s=RETRY_LIMIT_S)
 
@@ -139,13 +139,13 @@ class Submit:
         """Whether the row was committed; the gate makes it wait for a try that has not ended."""
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=None)
+            stored = await work.tasks.accepted(task.id, None)
             return stored is not None
 
     async def _store(self, task: NewTask) -> Accepted:
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=task.idempotency)
+            stored = await work.tasks.accepted(task.id, task.idempotency)
             if stored is not None:
                 return stored
             room = await work.queue.room(
