@@ -57,6 +57,9 @@ WITH task AS (
          jsonb_to_recordset(CAST(:objects AS jsonb)) AS i(
             public_key text, storage_key text, ext text, mime text, bytes bigint, sha256 text,
             duration_s float8, sample_rate int)
+), shared AS (
+    INSERT INTO task_inputs (object_id, task_seq)
+    SELECT DISTINCT given, seq FROM task, unnest(CAST(:shared AS bigint[])) AS given
 ), termed AS (
     INSERT INTO task_terms (task_seq, team_id, created_at, term)
     SELECT seq, team_id, created_at, unnest(CAST(:terms AS text[])) FROM task

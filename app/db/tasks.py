@@ -27,8 +27,8 @@ from app.domain.tracing import current_traceparent
 class NewTask:
     """A task to insert; times and numbers are given by the database.
 
-    `objects` has the column values of inputs that are new in the store; `reserved_seconds` is the most audio
-    that the task may produce.
+    `objects` has the column values of inputs that are new in the store, `shared` the ids of those that other
+    tasks own; `reserved_seconds` is the most audio that the task may produce.
     """
 
     id: TaskId
@@ -51,6 +51,7 @@ class NewTask:
     adjustments: Sequence[Any] = ()
     inputs: Sequence[TaskInput] = ()
     objects: Sequence[Mapping[str, Any]] = ()
+    shared: Sequence[int] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     client: Mapping[str, str] | None = None
     webhook_url: str | None = None
@@ -164,6 +165,7 @@ class Tasks:
                 "adjustments": _json(task.adjustments),
                 "inputs": _json(task.inputs),
                 "objects": _json(task.objects),
+                "shared": list(task.shared),
                 "retention_days": retention_days,
                 "labels": _json(task.labels),
                 "client": None if task.client is None else _json(task.client),

@@ -7,11 +7,12 @@ from uuid import uuid4
 
 from app.db.engine import Database, retrying
 from app.db.tasks import NewTask
+from app.db.unit_of_work import UnitOfWork
 from app.domain import seeds
 from app.domain.controls import clamp_priority
-from app.domain.errors import DatabaseUnavailableError
+from app.domain.errors import ConflictError, DatabaseUnavailableError
 from app.domain.idempotency import Idempotency
-from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role
+from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role, audio_not_available
 from app.domain.ports import Doorbell, Ping
 from app.domain.room import most_audio_s
 from app.domain.task import Accepted, Caller, Submission, TaskId
@@ -152,12 +153,25 @@ class Submit:
                 task.team_id, most=self._queue_limit, priority=task.priority, ageing_s=self._ageing_s
             )
             room.check(queue_limit=self._queue_limit, model=task.model, wanted_s=task.reserved_seconds)
+            shared = await _kept(work, task)
             priority, note = clamp_priority(task.priority, max_priority=room.limits.max_priority)
             adjustments = [*task.adjustments, *([note] if note else [])]
             await work.tasks.insert(
-                replace(task, priority=priority, adjustments=adjustments),
+                replace(task, priority=priority, adjustments=adjustments, shared=shared),
                 position=room.position,
                 ageing_s=self._ageing_s,
                 retention_days=self._retention_days,
             )
         return Accepted(task_id=task.id, queue_position=room.position)
+
+
+async def _kept(work: UnitOfWork, task: NewTask) -> list[int]:
+    """Ids of the inputs that other tasks own; from here on they stay as long as this task may need them."""
+    new = {row["public_key"] for row in task.objects}
+    paths = {given.path for given in task.inputs} - new
+    if not paths:
+        return []
+    kept = await work.objects.keep(task.team_id, sorted(paths))
+    if len(kept) < len(paths):
+        raise ConflictError("input no longer available") if task.parent_id else audio_not_available()
+    return kept

@@ -56,7 +56,6 @@ async def test_an_erased_task_is_gone_on_every_route(world: World) -> None:
     assert await data(world, "DELETE", f"/v1/tasks/{task}") == {"id": task, "state": "succeeded"}
     for method, path in (
         ("GET", ""),
-        ("DELETE", ""),
         ("POST", "/cancel"),
         ("POST", "/retry"),
         ("POST", "/rerun"),
@@ -64,6 +63,9 @@ async def test_an_erased_task_is_gone_on_every_route(world: World) -> None:
     ):
         assert await status(world, method, f"/v1/tasks/{task}{path}") == (404, "task not found"), path
     assert (await status(world, "PATCH", f"/v1/tasks/{task}", json={"labels": {}}))[0] == 404
+    assert await data(world, "DELETE", f"/v1/tasks/{task}") == {"id": task, "state": "succeeded"}, "as before"
+    foreign = await world.client.delete(f"/v1/tasks/{task}", headers=world.b.headers)
+    assert (foreign.status_code, foreign.json()["error"]) == (404, "task not found")
     (entry,) = await data(world, "POST", "/query_result", json={"task_id_list": [task]})
     assert (entry["status"], entry["state"]) == (2, "not_found")
     assert (await status(world, "GET", "/v1/audio", params={"path": world.a.audio}))[0] == 404
