@@ -28,13 +28,13 @@ WORDS = """ARRAY(SELECT team_id || ':' || lexeme FROM unnest(to_tsvector('simple
 INSERT = text(f"""
 WITH task AS (
     INSERT INTO tasks (id, team_id, api_key_id, parent_id, parent_relation, request_id, kind, task_type, lane,
-                       priority, requested_model, model, idempotency_key, admin_team_id,
+                       priority, requested_model, model, needs_lm, idempotency_key, admin_team_id,
                        admin_idempotency_key, request_hash, reserved_seconds, created_at, run_after,
                        queue_rank)
     SELECT :id, :team_id, CAST(:api_key_id AS bigint), CAST(:parent_id AS uuid), :parent_relation,
            :request_id, :kind, :task_type, :lane, CAST(:priority AS smallint),
-           :requested_model, :model, CAST(:idempotency_key AS text), CAST(:admin_team_id AS bigint),
-           CAST(:admin_idempotency_key AS text), CAST(:request_hash AS bytea),
+           :requested_model, :model, CAST(:needs_lm AS bool), CAST(:idempotency_key AS text),
+           CAST(:admin_team_id AS bigint), CAST(:admin_idempotency_key AS text), CAST(:request_hash AS bytea),
            CAST(:reserved_seconds AS float8), clock.now, clock.now,
            clock.now
                - make_interval(secs => CAST(:ageing_s AS float8) * CAST(:priority AS smallint))
