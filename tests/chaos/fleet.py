@@ -185,7 +185,7 @@ async def a_fleet(*, workers: int, **environment: str) -> AsyncIterator[Fleet]:
             apis=apis,
             words=[f"pepper-{secret}", stack.secrets.postgres_password, stack.secrets.redis_password],
         )
-        for api in apis:
-            await fleet.start_api(api)
-        await asyncio.gather(*(fleet.start_worker() for _ in range(workers)))
+        await asyncio.gather(
+            *(fleet.start_api(api) for api in apis), *(fleet.start_worker() for _ in range(workers))
+        )
         yield fleet
