@@ -37,8 +37,8 @@ _BY_SEQ = text(f"{_TASK} WHERE t.seq = ANY(CAST(:seqs AS bigint[]))")
 
 _POSITIONS = text(positions("me.id = ANY(CAST(:ids AS uuid[]))"))
 
-# Ids tell the order of a task's events, as times are those at which transactions began; an export stands behind
-# the events of its time.
+# Ids tell the order of a task's events, as times are those at which transactions began; an export stands
+# behind the events of its time.
 _EVENTS = text(f"""
 SELECT e.task_seq, e.at, e.event, e.attempt, e.actor_kind, e.actor_id, k.prefix AS key_prefix, e.data
 FROM (
