@@ -47,7 +47,7 @@ CONNECTIONS = 16
 OFFERS = Offers(models=(ModelOffer(name=MODEL, category="turbo"),), default_model=MODEL)
 # Keys, teams, settings and the version of the schema stay.
 _LISTS = "tasks, task_params, task_events, task_terms, task_words, objects, webhook_deliveries, usage_daily"
-_RESULT = {"items": [], "seconds": {}}
+_RESULT: dict[str, Any] = {"items": [], "seconds": {}}
 
 
 async def prepare() -> None:
