@@ -5,12 +5,16 @@ from sqlalchemy import TextClause, text
 from app.db.outbox import tell
 
 # The task itself, whose first commit got no answer, or the one that took the client's key before. The event
-# outlives an erasure of the task.
+# outlives an erasure of the task. Keys that admins used for tasks of other teams are theirs alone: another
+# caller of their team may have used the same one, and the request then tells which is meant.
 ACCEPTED = text("""
 SELECT t.id, t.request_hash, CAST(e.data->>'position' AS int) AS position
 FROM tasks t JOIN task_events e ON e.task_seq = t.seq AND e.event = 'queued'
 WHERE t.id = CAST(:id AS uuid)
-   OR (t.team_id = :team_id AND t.idempotency_key = CAST(:idempotency_key AS text))
+   OR (t.team_id = CAST(:team_id AS bigint) AND t.idempotency_key = CAST(:idempotency_key AS text))
+   OR (t.admin_team_id = CAST(:team_id AS bigint) AND CAST(:is_admin AS bool)
+       AND t.admin_idempotency_key = CAST(:idempotency_key AS text))
+ORDER BY t.request_hash IS NOT DISTINCT FROM CAST(:request_hash AS bytea) DESC LIMIT 1
 """)
 
 # clock_timestamp, not now(): inside the gate the order of commits is the order of these times.
@@ -24,11 +28,13 @@ WORDS = """ARRAY(SELECT team_id || ':' || lexeme FROM unnest(to_tsvector('simple
 INSERT = text(f"""
 WITH task AS (
     INSERT INTO tasks (id, team_id, api_key_id, parent_id, parent_relation, request_id, kind, task_type, lane,
-                       priority, requested_model, model, idempotency_key, request_hash, reserved_seconds,
-                       created_at, run_after, queue_rank)
+                       priority, requested_model, model, idempotency_key, admin_team_id,
+                       admin_idempotency_key, request_hash, reserved_seconds, created_at, run_after,
+                       queue_rank)
     SELECT :id, :team_id, CAST(:api_key_id AS bigint), CAST(:parent_id AS uuid), :parent_relation,
            :request_id, :kind, :task_type, :lane, CAST(:priority AS smallint),
-           :requested_model, :model, CAST(:idempotency_key AS text), CAST(:request_hash AS bytea),
+           :requested_model, :model, CAST(:idempotency_key AS text), CAST(:admin_team_id AS bigint),
+           CAST(:admin_idempotency_key AS text), CAST(:request_hash AS bytea),
            CAST(:reserved_seconds AS float8), clock.now, clock.now,
            clock.now
                - make_interval(secs => CAST(:ageing_s AS float8) * CAST(:priority AS smallint))
@@ -51,6 +57,9 @@ WITH task AS (
          jsonb_to_recordset(CAST(:objects AS jsonb)) AS i(
             public_key text, storage_key text, ext text, mime text, bytes bigint, sha256 text,
             duration_s float8, sample_rate int)
+), shared AS (
+    INSERT INTO task_inputs (object_id, task_seq)
+    SELECT DISTINCT given, seq FROM task, unnest(CAST(:shared AS bigint[])) AS given
 ), termed AS (
     INSERT INTO task_terms (task_seq, team_id, created_at, term)
     SELECT seq, team_id, created_at, unnest(CAST(:terms AS text[])) FROM task

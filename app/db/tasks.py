@@ -27,8 +27,8 @@ from app.domain.tracing import current_traceparent
 class NewTask:
     """A task to insert; times and numbers are given by the database.
 
-    `objects` has the column values of inputs that are new in the store; `reserved_seconds` is the most audio
-    that the task may produce.
+    `objects` has the column values of inputs that are new in the store, `shared` the ids of those that other
+    tasks own; `reserved_seconds` is the most audio that the task may produce.
     """
 
     id: TaskId
@@ -51,6 +51,7 @@ class NewTask:
     adjustments: Sequence[Any] = ()
     inputs: Sequence[TaskInput] = ()
     objects: Sequence[Mapping[str, Any]] = ()
+    shared: Sequence[int] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     client: Mapping[str, str] | None = None
     webhook_url: str | None = None
@@ -110,9 +111,7 @@ class Tasks:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def accepted(
-        self, team_id: TeamId, *, task_id: TaskId | None, idempotency: Idempotency | None
-    ) -> Accepted | None:
+    async def accepted(self, task_id: TaskId | None, idempotency: Idempotency | None) -> Accepted | None:
         """The answer that a task with this id, or an earlier request with this key, was given.
 
         Raises:
@@ -120,8 +119,10 @@ class Tasks:
         """
         values = {
             "id": task_id,
-            "team_id": team_id,
+            "team_id": idempotency.team_id if idempotency else None,
+            "is_admin": idempotency is not None and idempotency.is_admin,
             "idempotency_key": idempotency.key if idempotency else None,
+            "request_hash": idempotency.digest if idempotency else None,
         }
         row = (await self._connection.execute(sql.ACCEPTED, values)).first()
         if row is None:
@@ -156,8 +157,7 @@ class Tasks:
                 "priority": task.priority,
                 "requested_model": task.requested_model,
                 "model": task.model,
-                "idempotency_key": task.idempotency.key if task.idempotency else None,
-                "request_hash": task.idempotency.digest if task.idempotency else None,
+                **_idempotency(task),
                 "reserved_seconds": task.reserved_seconds,
                 "request": _json(task.request),
                 "content_type": task.content_type,
@@ -165,6 +165,7 @@ class Tasks:
                 "adjustments": _json(task.adjustments),
                 "inputs": _json(task.inputs),
                 "objects": _json(task.objects),
+                "shared": list(task.shared),
                 "retention_days": retention_days,
                 "labels": _json(task.labels),
                 "client": None if task.client is None else _json(task.client),
@@ -429,6 +430,18 @@ class Tasks:
 _LEASE_EXPIRED = {"reason": "lease_expired"}
 _WORKER_DIED = {"reason": "worker_died"}
 _CHILD_DIED = {"reason": "child_died"}
+
+
+def _idempotency(task: NewTask) -> dict[str, Any]:
+    """The key among those of the task's team, or of the team of an admin who belongs to another one."""
+    given = task.idempotency
+    key, is_own = (given.key, given.team_id == task.team_id) if given else (None, True)
+    return {
+        "idempotency_key": key if is_own else None,
+        "admin_team_id": given.team_id if given and not is_own else None,
+        "admin_idempotency_key": None if is_own else key,
+        "request_hash": given.digest if given else None,
+    }
 
 
 def _found_by(task: NewTask) -> dict[str, Any]:

@@ -7,14 +7,15 @@ from uuid import uuid4
 
 from app.db.engine import Database, retrying
 from app.db.tasks import NewTask
+from app.db.unit_of_work import UnitOfWork
 from app.domain import seeds
 from app.domain.controls import clamp_priority
-from app.domain.errors import DatabaseUnavailableError
+from app.domain.errors import ConflictError, DatabaseUnavailableError
 from app.domain.idempotency import Idempotency
-from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role
+from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role, audio_not_available
 from app.domain.ports import Doorbell, Ping
 from app.domain.room import most_audio_s
-from app.domain.task import Accepted, Caller, Submission, TaskId, TeamId
+from app.domain.task import Accepted, Caller, Submission, TaskId
 from app.services.uploads import Taken, Uploads
 
 # How long a submission may wait for a database that restarts before the client is told to come back.
@@ -81,7 +82,7 @@ class Submit:
             self._doorbell.ring([Ping(task.id, 0)])
         return accepted
 
-    async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
+    async def earlier(self, idempotency: Idempotency) -> Accepted | None:
         """The answer to an earlier request with this key, before anything of the new one is judged.
 
         Raises:
@@ -90,7 +91,7 @@ class Submit:
 
         async def look() -> Accepted | None:
             async with self._database.autocommit() as work:
-                return await work.tasks.accepted(team_id, task_id=None, idempotency=idempotency)
+                return await work.tasks.accepted(None, idempotency)
 
         return await retrying(look, limit_s=RETRY_LIMIT_S)
 
@@ -139,25 +140,38 @@ class Submit:
         """Whether the row was committed; the gate makes it wait for a try that has not ended."""
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=None)
+            stored = await work.tasks.accepted(task.id, None)
             return stored is not None
 
     async def _store(self, task: NewTask) -> Accepted:
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=task.idempotency)
+            stored = await work.tasks.accepted(task.id, task.idempotency)
             if stored is not None:
                 return stored
             room = await work.queue.room(
                 task.team_id, most=self._queue_limit, priority=task.priority, ageing_s=self._ageing_s
             )
             room.check(queue_limit=self._queue_limit, model=task.model, wanted_s=task.reserved_seconds)
+            shared = await _kept(work, task)
             priority, note = clamp_priority(task.priority, max_priority=room.limits.max_priority)
             adjustments = [*task.adjustments, *([note] if note else [])]
             await work.tasks.insert(
-                replace(task, priority=priority, adjustments=adjustments),
+                replace(task, priority=priority, adjustments=adjustments, shared=shared),
                 position=room.position,
                 ageing_s=self._ageing_s,
                 retention_days=self._retention_days,
             )
         return Accepted(task_id=task.id, queue_position=room.position)
+
+
+async def _kept(work: UnitOfWork, task: NewTask) -> list[int]:
+    """Ids of the inputs that other tasks own; from here on they stay as long as this task may need them."""
+    new = {row["public_key"] for row in task.objects}
+    paths = {given.path for given in task.inputs} - new
+    if not paths:
+        return []
+    kept = await work.objects.keep(task.team_id, sorted(paths))
+    if len(kept) < len(paths):
+        raise ConflictError("input no longer available") if task.parent_id else audio_not_available()
+    return kept
