@@ -1,7 +1,8 @@
-"""Exports of tasks apart from their other events, so that a big one is not in the way of streams."""
+"""Exports of tasks apart from their other events, out of the way of streams; the waits of a team's tasks."""
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0007"
 down_revision = "0005"
@@ -35,9 +36,23 @@ def upgrade() -> None:
         "CREATE TRIGGER task_exports_append_only BEFORE UPDATE ON task_exports "
         "FOR EACH ROW EXECUTE FUNCTION task_exports_refuse_update()"
     )
+    op.add_column(
+        "team_state",
+        sa.Column(
+            "waits",
+            postgresql.ARRAY(sa.BigInteger()),
+            server_default=sa.text("'{0,0,0,0,0,0,0,0,0,0,0,0,0}'"),
+            nullable=False,
+        ),
+    )
+    op.add_column(
+        "team_state", sa.Column("waits_s", sa.Double(), server_default=sa.text("0"), nullable=False)
+    )
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.drop_column("team_state", "waits_s")
+    op.drop_column("team_state", "waits")
     op.drop_table("task_exports")
     op.execute("DROP FUNCTION task_exports_refuse_update()")
