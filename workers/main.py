@@ -31,6 +31,7 @@ from inference.audio.kinds import decodable_kinds
 from inference.request import EngineOptions
 from workers.bell import Bell
 from workers.deliver import Deliveries
+from workers.failpoint import Failpoints
 from workers.heartbeat import Heartbeat
 from workers.inputs import Inputs
 from workers.language import offered_names, wants_prompt_slot
@@ -112,6 +113,7 @@ class WorkerProcess:
             limits=Limits(timeout_s=settings.task_timeout, cancel_grace_s=settings.cancel_grace),
             pauses=Pauses(),
             scratch=self._scratch,
+            failpoints=Failpoints(os.environ),
         )
         self._prompts = PromptLoop(
             self._slots,
