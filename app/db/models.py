@@ -233,6 +233,19 @@ class TaskEvent(Base):
     data: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
 
 
+class TaskExport(Base):
+    """A task in an export: an event of its record, apart from the others so that streams need not pass it."""
+
+    __tablename__ = "task_exports"
+
+    task_seq: Mapped[int] = mapped_column(ForeignKey("tasks.seq"), primary_key=True)
+    export_id: Mapped[int] = mapped_column(ForeignKey("audit_log.id"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=NOW)
+    actor_kind: Mapped[str]
+    actor_id: Mapped[str | None]
+    form: Mapped[str]
+
+
 class Object(Base):
     """One stored audio file, input or output. Only the last three columns ever change."""
 

@@ -74,7 +74,10 @@ class LiveProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `GET /v1/tasks/{id}`; what is not known is null or empty, never absent."""
+    """The answer of `GET /v1/tasks/{id}`; what is not known is null or empty, never absent.
+
+    `queue_position` is an estimate where several teams wait, and above 2000 the least that it can be.
+    """
 
     id: str
     team_id: str
