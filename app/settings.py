@@ -206,6 +206,11 @@ class Settings(BaseSettings):
         return {name.strip(): used.strip() for name, used in pairs}
 
     @property
+    def attempts_dir(self) -> Path:
+        """Folder with the scratch folders of this machine's workers."""
+        return self.tmpdir / "attempts"
+
+    @property
     def input_folders(self) -> tuple[Path, ...]:
         """Folders below which clients may name files of this machine."""
         return tuple(Path(folder.strip()) for folder in self.input_dirs.split(",") if folder.strip())
