@@ -52,10 +52,10 @@ SELECT :seq, :team_id, :created_at, unnest(CAST(:new_terms AS text[]))
 _HOLD = text("UPDATE tasks SET legal_hold = :hold WHERE seq = :seq")
 
 _EXPORTED = text("""
-INSERT INTO task_events (task_seq, team_id, event, actor_kind, actor_id, data)
-SELECT seq, team_id, 'exported', CAST(:actor_kind AS text), CAST(:actor_id AS text),
-       jsonb_build_object('form', CAST(:form AS text))
-FROM tasks WHERE seq = ANY(CAST(:seqs AS bigint[]))
+INSERT INTO task_exports (task_seq, export_id, actor_kind, actor_id, form)
+SELECT seq, CAST(:export_id AS bigint), CAST(:actor_kind AS text), CAST(:actor_id AS text),
+       CAST(:form AS text)
+FROM unnest(CAST(:seqs AS bigint[])) AS seq
 """)
 
 
@@ -100,9 +100,14 @@ class Edits:
         """Keep everything of a held task from being removed, or no longer."""
         await self._connection.execute(_HOLD, {"seq": task.seq, "hold": hold})
 
-    async def note_exported(self, seqs: Sequence[int], *, actor: Actor, form: str) -> None:
-        """Note with each task that it is being sent out."""
-        await self._connection.execute(_EXPORTED, {"seqs": list(seqs), "form": form} | _by(actor))
+    async def note_exported(self, seqs: Sequence[int], export_id: int, *, actor: Actor, form: str) -> None:
+        """Note with each task that it is being sent out.
+
+        Args:
+            export_id: the export's entry in the audit log.
+        """
+        values = {"seqs": list(seqs), "export_id": export_id, "form": form}
+        await self._connection.execute(_EXPORTED, values | _by(actor))
 
 
 def _by(actor: Actor) -> dict[str, str | None]:

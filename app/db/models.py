@@ -19,12 +19,14 @@ from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB, REAL
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, Json, JsonList, Serial
+from app.domain.numbers import WAIT_BOUNDS_S
 
 NOW = text("now()")
 ZERO = text("0")
 RANDOM_ID = text("gen_random_uuid()")
 EMPTY_OBJECT = text("'{}'::jsonb")
 EMPTY_LIST = text("'[]'::jsonb")
+NO_WAITS = text(f"'{{{','.join('0' * (len(WAIT_BOUNDS_S) + 1))}}}'")
 # Heartbeats rewrite rows in place: room on the page keeps them HOT, and vacuum must follow closely.
 BUSY_TABLE = {"autovacuum_vacuum_scale_factor": "0.02", "autovacuum_vacuum_cost_delay": "0"}
 
@@ -58,6 +60,7 @@ class TeamState(Base):
     `turn_start` and `turn_end` lie on a time line that all teams share, on which a turn lasts 1 / weight: the
     team's next turn begins where its last one ended, but not before the turn that was given last.
     `still_waiting`: more of the team's tasks could have run when it got its last turn.
+    `waits`: how long tasks waited until they first started, counted between `WAIT_BOUNDS_S`.
     """
 
     __tablename__ = "team_state"
@@ -75,6 +78,8 @@ class TeamState(Base):
     succeeded: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     failed: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     cancelled: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    waits: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=NO_WAITS)
+    waits_s: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
 
 
 class ApiKey(Base):
@@ -259,6 +264,19 @@ class TaskEvent(Base):
     actor_kind: Mapped[str]
     actor_id: Mapped[str | None]
     data: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+
+
+class TaskExport(Base):
+    """A task in an export: an event of its record, apart from the others so that streams need not pass it."""
+
+    __tablename__ = "task_exports"
+
+    task_seq: Mapped[int] = mapped_column(ForeignKey("tasks.seq"), primary_key=True)
+    export_id: Mapped[int] = mapped_column(ForeignKey("audit_log.id"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=NOW)
+    actor_kind: Mapped[str]
+    actor_id: Mapped[str | None]
+    form: Mapped[str]
 
 
 class Object(Base):

@@ -287,7 +287,15 @@ class FakeServices:
         return Numbers(
             teams=[
                 TeamNumbers(
-                    name='team "a"', waiting=5, oldest_s=7.5, running=1, succeeded=90, failed=3, cancelled=1
+                    name='team "a"',
+                    waiting=5,
+                    oldest_s=7.5,
+                    running=1,
+                    succeeded=90,
+                    failed=3,
+                    cancelled=1,
+                    waits=[80, *[0] * 3, 14, *[0] * 7, 2],
+                    waits_s=7300.5,
                 )
             ],
             workers=[WorkerNumbers(id=UUID(int=1), state="ready", slots=2, doorbell_failures=4)],
