@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.chaos.fleet import Fleet
+from tests.chaos.fleet import ALL_FAULTS, Fleet
 from tests.chaos.proxy import NONE, Fault
 from tests.servers import execute
 
@@ -99,6 +99,7 @@ def stopped_postgres(fleet: Fleet) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.skipif(not ALL_FAULTS, reason="waits for the time limit of a statement; run with FAULTS=all")
 async def test_a_database_that_hangs_is_a_503_and_recovers_alone(fleet: Fleet) -> None:
     key = f"hang-{uuid4()}"
     async with a_client(fleet) as client:
