@@ -47,6 +47,7 @@ class Database:
             sqlalchemy_url(url),
             pool_size=pool_size,
             max_overflow=0,
+            hide_parameters=True,  # the texts of errors go into logs, the words of users do not
             pool_timeout=5,
             json_deserializer=msgspec.json.decode,
             connect_args={

@@ -202,6 +202,8 @@ def _report(on_tokens: OnTokens, before: int, wanted: int, done: int, of_chunk: 
 
 def _read(folder: Path, dtype: torch.dtype) -> Any:
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=dtype)
+        return AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=dtype
+        )
     except (OSError, ValueError, KeyError) as error:
         raise ModelLoadError("the weights of the language model cannot be read") from error
