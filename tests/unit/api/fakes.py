@@ -153,7 +153,7 @@ class FakeServices:
         self.submitted.append((caller, submission, request_id, client))
         return Accepted(task_id=TaskId(uuid4()), queue_position=len(self.submitted))
 
-    async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
+    async def earlier(self, idempotency: Idempotency) -> Accepted | None:
         return None
 
     async def format_input(
