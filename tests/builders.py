@@ -55,7 +55,7 @@ async def a_task(
     async with db.transaction() as work:
         await work.queue.lock_gate()
         room = await work.queue.room(team, priority=priority, ageing_s=600)
-        await work.tasks.insert(task, position=room.position, ageing_s=600)
+        await work.tasks.insert([(task, room.position)], ageing_s=600)
     return task.id
 
 

@@ -53,7 +53,7 @@ class Service:
             )
         self.processes[name] = process
         if name == "api":
-            await self.until(self.answers, what="the API to answer")
+            await self.until(lambda: self.said(name, "") and self.answers(), what="the API to answer")
         else:
             await self.until(lambda: self.said(name, "worker ready"), what="the worker to be ready")
         return process

@@ -289,7 +289,7 @@ class Services:
     """
 
     submit: Submit
-    earlier: Callable[[TeamId, Idempotency], Awaitable[Accepted | None]]
+    earlier: Callable[[Idempotency], Awaitable[Accepted | None]]
     format_input: FormatInput
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]

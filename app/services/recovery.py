@@ -100,11 +100,15 @@ class Recovery:
 
     async def worker_died(self, host: str, pid: int) -> list[Settled]:
         """Take all tasks at once from the worker that ran as this process, which its parent saw die."""
-        lost: list[Settled] = []
+        async with self._database.autocommit() as work:
+            workers = await work.workers.of_process(host, pid)
+        return [task for worker_id in workers for task in await self.worker_lost(worker_id)]
+
+    async def worker_lost(self, worker_id: UUID) -> list[Settled]:
+        """Take all tasks at once from a worker whose process is known to be gone."""
         async with self._database.transaction() as work:
-            for worker_id in await work.workers.of_process(host, pid):
-                lost += await work.tasks.lose_worker(worker_id, actor=SWEEPER, max_crashes=self._max_crashes)
-                await work.workers.gone(worker_id)
+            lost = await work.tasks.lose_worker(worker_id, actor=SWEEPER, max_crashes=self._max_crashes)
+            await work.workers.gone(worker_id)
         self._tell(lost)
         return lost
 
@@ -146,7 +150,7 @@ class Recovery:
         """
         if self._store is None:
             return 0
-        async with self._database.autocommit() as work:
+        async with self._database.transaction() as work:
             keys = await work.objects.expire(most=EXPIRED_AT_ONCE)
         for key in keys:
             await self._store.delete(key)
