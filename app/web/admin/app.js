@@ -1,8 +1,17 @@
 // What the pages of the admin share: who asks, what that key may do, names of teams, live news.
 import { follow } from "../lib/stream.js";
 
-export const SCOPES = ["tasks:write", "tasks:read", "tasks:cancel", "tasks:delete", "audio:read", "stats:read", "usage:read",
-  "team:manage", "admin"];
+export const SCOPES = [
+  "tasks:write",
+  "tasks:read",
+  "tasks:cancel",
+  "tasks:delete",
+  "audio:read",
+  "stats:read",
+  "usage:read",
+  "team:manage",
+  "admin",
+];
 const HIDDEN_MS = 60_000;
 const MOST_TEAM_PAGES = 5;
 
@@ -12,7 +21,10 @@ export async function createAdmin(page, router) {
   const scopes = new Set(me.caller.scopes);
   const can = (scope) => scopes.has("admin") || scopes.has(scope);
   const app = {
-    ...page, router, me, can,
+    ...page,
+    router,
+    me,
+    can,
     isAdmin: scopes.has("admin"),
     /** The reason why a control is disabled, or null. */
     lacks: (scope) => (can(scope) ? null : page.t("error.scope", { scope })),
@@ -48,14 +60,23 @@ function createLive(page, isAllowed) {
     if (!isAllowed || line) return;
     line = new AbortController();
     follow({
-      api: page.api, path: "/v1/tasks/stream", signal: line.signal,
-      onEvent: ({ kind, data }) => { for (const hear of [...views]) hear(data, kind); },
-      onLive: (isLive) => { for (const hear of [...states]) hear(isLive); },
+      api: page.api,
+      path: "/v1/tasks/stream",
+      signal: line.signal,
+      onEvent: ({ kind, data }) => {
+        for (const hear of [...views]) hear(data, kind);
+      },
+      onLive: (isLive) => {
+        for (const hear of [...states]) hear(isLive);
+      },
     });
   };
   const look = () => {
     if (!document.hidden) return connect();
-    timer = setTimeout(() => { line?.abort(); line = null; }, HIDDEN_MS);
+    timer = setTimeout(() => {
+      line?.abort();
+      line = null;
+    }, HIDDEN_MS);
     return undefined;
   };
   document.addEventListener("visibilitychange", look);

@@ -32,16 +32,32 @@ async function enter() {
     const app = await createAdmin(page, createRouter());
     begin(app);
   } catch (error) {
-    const again = button({ label: page.t(error.status === 401 ? "key.enter" : "common.retry"), kind: "primary", onclick: enter });
-    show(content, h("h1", {}, page.t("page.title")), emptyState({ text: errorText(page.t, error), symbol: "key", action: again }));
+    const again = button({
+      label: page.t(error.status === 401 ? "key.enter" : "common.retry"),
+      kind: "primary",
+      onclick: enter,
+    });
+    show(
+      content,
+      h("h1", {}, page.t("page.title")),
+      emptyState({ text: errorText(page.t, error), symbol: "key", action: again }),
+    );
   }
 }
 
 function begin(app) {
   const offered = PAGES.filter(([, , scope]) => app.can(scope));
   const nav = document.getElementById("nav");
-  show(nav, h("ul", {}, offered.map(([name, symbol]) => h("li", {}, h("a", { href: `#/${name}`, dataset: { page: name } },
-    icon(symbol), app.t(`nav.${name}`))))));
+  show(
+    nav,
+    h(
+      "ul",
+      {},
+      offered.map(([name, symbol]) =>
+        h("li", {}, h("a", { href: `#/${name}`, dataset: { page: name } }, icon(symbol), app.t(`nav.${name}`))),
+      ),
+    ),
+  );
   drawer(nav);
   document.getElementById("tools").prepend(keyChip(app));
   startPulse(app, document.getElementById("pulse"));
@@ -100,17 +116,33 @@ function tools({ t, settings, setTheme, setLanguage }) {
   const languages = Object.entries(LANGUAGES).map(([value, label]) => ({ value, label }));
   const themes = ["system", "light", "dark"].map((value) => ({ value, label: t(`theme.${value}`) }));
   return [
-    select({ options: languages, value: t.language, "aria-label": t("language.label"), onchange: ({ target }) => setLanguage(target.value) }),
-    select({ options: themes, value: settings.get("theme", "system"), "aria-label": t("theme.label"), onchange: ({ target }) => setTheme(target.value) }),
+    select({
+      options: languages,
+      value: t.language,
+      "aria-label": t("language.label"),
+      onchange: ({ target }) => setLanguage(target.value),
+    }),
+    select({
+      options: themes,
+      value: settings.get("theme", "system"),
+      "aria-label": t("theme.label"),
+      onchange: ({ target }) => setTheme(target.value),
+    }),
   ];
 }
 
 function keyChip(app) {
   const { caller } = app.me;
-  const label = caller.open ? app.t("key.open") : caller.key_prefix ?? app.t("key.operator");
+  const label = caller.open ? app.t("key.open") : (caller.key_prefix ?? app.t("key.operator"));
   const change = async () => {
     app.keyring.forget(app.address);
     location.reload();
   };
-  return button({ label, symbol: "key", kind: "quiet", title: app.t(caller.open ? "key.open_hint" : "key.change"), onclick: change });
+  return button({
+    label,
+    symbol: "key",
+    kind: "quiet",
+    title: app.t(caller.open ? "key.open_hint" : "key.change"),
+    onclick: change,
+  });
 }

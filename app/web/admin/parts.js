@@ -4,8 +4,17 @@ import { errorText } from "../lib/page.js";
 import { button } from "../ui/button.js";
 
 const SYMBOLS = {
-  queued: "clock", running: "run", succeeded: "done", failed: "error", cancelled: "blocked",
-  delivered: "done", dead: "error", pending: "clock", ok: "done", bad: "error", warn: "warning",
+  queued: "clock",
+  running: "run",
+  succeeded: "done",
+  failed: "error",
+  cancelled: "blocked",
+  delivered: "done",
+  dead: "error",
+  pending: "clock",
+  ok: "done",
+  bad: "error",
+  warn: "warning",
 };
 
 /** A state as icon, word and colour. */
@@ -15,18 +24,54 @@ export function stateBadge(state, word) {
 
 /** A list of names and values; values may be nodes. Pairs without a value are left out. */
 export function facts(pairs) {
-  return h("dl", { class: "facts" }, pairs.filter((pair) => pair && pair[1] !== null && pair[1] !== undefined && pair[1] !== "")
-    .flatMap(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, value)]));
+  return h(
+    "dl",
+    { class: "facts" },
+    pairs
+      .filter((pair) => pair && pair[1] !== null && pair[1] !== undefined && pair[1] !== "")
+      .flatMap(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, value)]),
+  );
 }
 
 /** A table that scrolls within itself. Columns are {name, number, cell(row)}. */
 export function table({ label, columns, rows, empty = null }) {
   if (!rows.length && empty) return emptyState({ text: empty });
-  return h("div", { class: "table-scroll", role: "region", "aria-label": label, tabindex: "0" }, h("table", {},
-    h("thead", {}, h("tr", {}, columns.map(({ name, number, quiet }) =>
-      h(quiet ? "td" : "th", { scope: quiet ? null : "col", class: number ? "number" : "" }, quiet ? h("span", { class: "visually-hidden" }, name) : name)))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, columns.map(({ number, cell, kind = "" }) =>
-      h("td", { class: `${number ? "number" : ""} ${kind}`.trim() }, cell(row))))))));
+  return h(
+    "div",
+    { class: "table-scroll", role: "region", "aria-label": label, tabindex: "0" },
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          columns.map(({ name, number, quiet }) =>
+            h(
+              quiet ? "td" : "th",
+              { scope: quiet ? null : "col", class: number ? "number" : "" },
+              quiet ? h("span", { class: "visually-hidden" }, name) : name,
+            ),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((row) =>
+          h(
+            "tr",
+            {},
+            columns.map(({ number, cell, kind = "" }) =>
+              h("td", { class: `${number ? "number" : ""} ${kind}`.trim() }, cell(row)),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 /** One sentence and one way on. */
@@ -36,18 +81,32 @@ export function emptyState({ text, symbol = "info", action = null }) {
 
 /** What stands where something could not be read: text, and the way to try again. */
 export function failedState(app, error, again) {
-  return emptyState({ text: errorText(app.t, error), symbol: "error", action: button({ label: app.t("common.retry"), symbol: "retry", onclick: again }) });
+  report(error);
+  return emptyState({
+    text: errorText(app.t, error),
+    symbol: "error",
+    action: button({ label: app.t("common.retry"), symbol: "retry", onclick: again }),
+  });
 }
 
 /** A card with its heading and the buttons beside it. */
 export function card(title, content, tools = null) {
-  return h("section", { class: "card" }, h("header", { class: "spread" }, h("h2", {}, title), tools && h("div", { class: "row" }, tools)), content);
+  return h(
+    "section",
+    { class: "card" },
+    h("header", { class: "spread" }, h("h2", {}, title), tools && h("div", { class: "row" }, tools)),
+    content,
+  );
 }
 
 /** The head of a page: its one `h1`, a sentence, and its buttons. */
 export function pageHead(title, about = null, tools = null) {
-  return h("header", { class: "page-head spread" },
-    h("div", {}, h("h1", {}, title), about && h("p", { class: "muted" }, about)), tools && h("div", { class: "row" }, tools));
+  return h(
+    "header",
+    { class: "page-head spread" },
+    h("div", {}, h("h1", {}, title), about && h("p", { class: "muted" }, about)),
+    tools && h("div", { class: "row" }, tools),
+  );
 }
 
 /** Draws a part anew only where its data changed, and gives focus back to the same control (`data-focus`). */
@@ -67,9 +126,15 @@ export async function act(app, run, done = null) {
     if (done) app.toasts.show(done, { kind: "ok" });
     return true;
   } catch (error) {
+    report(error);
     if (error.name !== "AbortError") app.toasts.show(errorText(app.t, error), { kind: "bad" });
     return false;
   }
+}
+
+/** A mistake of ours is none of the service: it belongs into the console. */
+function report(error) {
+  if (!["ApiError", "NoAnswer", "AbortError"].includes(error.name)) console.error(error);
 }
 
 /** Copies a text; where the browser does not let us, it is selected for the user to copy. */

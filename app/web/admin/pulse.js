@@ -10,20 +10,50 @@ export function startPulse(app, host) {
   const { t } = app;
   let isLive = false;
   let numbers = null;
-  const draw = () => show(host, h("span", { class: "line", dataset: { live: String(isLive) } }, icon("run", "small"), t(isLive ? "pulse.live" : "pulse.polling")),
-    numbers && [h("span", {}, numbers.max === null ? t("pulse.queue", { count: numbers.queued })
-      : t("pulse.queue_of", { queued: numbers.queued, max: numbers.max })),
-    h("span", {}, t("pulse.running", { n: numbers.running })),
-    numbers.online !== null && h("span", {}, t("pulse.workers", { busy: numbers.busy, online: numbers.online }))]);
-  app.live.watchLine((next) => { isLive = next; draw(); });
-  app.statusViews = new Set();
-  app.pulse = poll({ everyMs: EVERY_MS, ask: async (signal) => {
-    const status = await readStatus(app, signal);
-    numbers = status.numbers;
+  const draw = () =>
+    show(
+      host,
+      h(
+        "span",
+        { class: "line", dataset: { live: String(isLive) } },
+        icon("run", "small"),
+        t(isLive ? "pulse.live" : "pulse.polling"),
+      ),
+      numbers && [
+        h(
+          "span",
+          {},
+          numbers.max === null
+            ? t("pulse.queue", { count: numbers.queued })
+            : t("pulse.queue_of", { queued: numbers.queued, max: numbers.max }),
+        ),
+        h("span", {}, t("pulse.running", { n: numbers.running })),
+        numbers.online !== null && h("span", {}, t("pulse.workers", { busy: numbers.busy, online: numbers.online })),
+      ],
+    );
+  app.live.watchLine((next) => {
+    isLive = next;
     draw();
-    app.strips.set("paused", status.admin?.paused ? { kind: "warn", text: t("queue.is_paused", { count: numbers.queued }), action: resumeButton(app) } : null);
-    for (const view of [...app.statusViews]) view(status);
-  }, onError: (error) => { for (const view of [...app.statusViews]) view({ error }); } });
+  });
+  app.statusViews = new Set();
+  app.pulse = poll({
+    everyMs: EVERY_MS,
+    ask: async (signal) => {
+      const status = await readStatus(app, signal);
+      numbers = status.numbers;
+      draw();
+      app.strips.set(
+        "paused",
+        status.admin?.paused
+          ? { kind: "warn", text: t("queue.is_paused", { count: numbers.queued }), action: resumeButton(app) }
+          : null,
+      );
+      for (const view of [...app.statusViews]) view(status);
+    },
+    onError: (error) => {
+      for (const view of [...app.statusViews]) view({ error });
+    },
+  });
   if (!app.can("stats:read")) app.pulse.stop();
   draw();
 }

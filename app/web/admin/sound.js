@@ -13,12 +13,25 @@ export function clipPlayer(app, output, name) {
   }
   let clip = null;
   const fetched = async () => (clip ??= await app.api.blob(output.file));
-  const play = button({ label: t("record.play", { n: output.index + 1 }), symbol: "play", kind: "plain", reason: app.lacks("audio:read"), onclick: () => act(app, async () => {
-    const audio = sounding(await fetched(), t("record.clip", { n: output.index + 1 }));
-    show(place, audio, save);
-    audio.focus();
-  }) });
-  const save = button({ label: t("record.download"), symbol: "download", kind: "quiet", reason: app.lacks("audio:read"), onclick: () => act(app, async () => saveBlob(await fetched(), name)) });
+  const play = button({
+    label: t("record.play", { n: output.index + 1 }),
+    symbol: "play",
+    kind: "plain",
+    reason: app.lacks("audio:read"),
+    onclick: () =>
+      act(app, async () => {
+        const audio = sounding(await fetched(), t("record.clip", { n: output.index + 1 }));
+        show(place, audio, save);
+        audio.focus();
+      }),
+  });
+  const save = button({
+    label: t("record.download"),
+    symbol: "download",
+    kind: "quiet",
+    reason: app.lacks("audio:read"),
+    onclick: () => act(app, async () => saveBlob(await fetched(), name)),
+  });
   show(place, play, save);
   return place;
 }
@@ -31,8 +44,21 @@ export async function playTask(app, host, task) {
     const clip = await app.api.blob(output.file);
     stop(host);
     const audio = sounding(clip, task.prompt || t("tasks.play"));
-    show(host, audio, h("span", { class: "grow clip", dir: "auto" }, task.prompt),
-      button({ label: t("common.close"), symbol: "close", kind: "quiet", iconOnly: true, onclick: () => { stop(host); host.hidden = true; } }));
+    show(
+      host,
+      audio,
+      h("span", { class: "grow clip", dir: "auto" }, task.prompt),
+      button({
+        label: t("common.close"),
+        symbol: "close",
+        kind: "quiet",
+        iconOnly: true,
+        onclick: () => {
+          stop(host);
+          host.hidden = true;
+        },
+      }),
+    );
     host.hidden = false;
   });
 }
@@ -48,6 +74,8 @@ function stop(host) {
 function sounding(blob, label) {
   for (const other of document.querySelectorAll("audio")) other.pause();
   const audio = h("audio", { controls: true, autoplay: true, src: URL.createObjectURL(blob), "aria-label": label });
-  audio.addEventListener("play", () => { for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause(); });
+  audio.addEventListener("play", () => {
+    for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause();
+  });
   return audio;
 }

@@ -40,9 +40,20 @@ class TaskList {
     this.refresh = throttle(() => this.list.redraw(), DRAW_MS);
     show(this.place, this.list);
     host.classList.add("fills");
-    show(host, pageHead(app.t("nav.tasks"), null, this.tools()), this.bar.form, this.bar.chips, h("div", { class: "spread" }, this.state, this.news), this.place, this.player, this.selection);
+    show(
+      host,
+      pageHead(app.t("nav.tasks"), null, this.tools()),
+      this.bar.form,
+      this.bar.chips,
+      h("div", { class: "spread" }, this.state, this.news),
+      this.place,
+      this.player,
+      this.selection,
+    );
     this.ends = [app.live.watch((news) => this.hear(news))];
-    const fit = () => { this.list.setRowPx(this.narrow.matches ? CARD_PX : ROW_PX); };
+    const fit = () => {
+      this.list.setRowPx(this.narrow.matches ? CARD_PX : ROW_PX);
+    };
     this.narrow.addEventListener("change", fit);
     this.ends.push(() => this.narrow.removeEventListener("change", fit));
     this.addModels();
@@ -50,7 +61,10 @@ class TaskList {
 
   /** The models on offer become choices; without them the filter still takes those of the address. */
   async addModels() {
-    const names = await this.app.api.get("/v1/models").then(({ models }) => models.map(({ name }) => name)).catch(() => []);
+    const names = await this.app.api
+      .get("/v1/models")
+      .then(({ models }) => models.map(({ name }) => name))
+      .catch(() => []);
     const control = this.bar.form.querySelector("[data-name=model] select");
     const known = new Set([...names, this.filters?.model].filter(Boolean));
     control.append(...[...known].map((name) => h("option", { value: name }, name)));
@@ -59,14 +73,28 @@ class TaskList {
 
   makeList() {
     const { app } = this;
-    return Object.assign(createVirtualList({
-      label: app.t("nav.tasks"), rowPx: this.narrow.matches ? CARD_PX : ROW_PX, head: headRow(app, this.columns),
-      load: (cursor, signal) => this.load(cursor, signal),
-      row: (task) => taskRow(app, task, { columns: this.columns, selected: this.selected.has(task.id), onselect: (one) => this.select(one),
-        onopen: (one) => this.open(one), onplay: (one) => this.play(one), onmenu: (one, anchor) => this.menu(one, anchor) }),
-      onchange: (state) => this.tell(state),
-      onopen: (task) => this.open(task), onselect: (task) => this.select(task), onmenu: (task, row) => this.menu(task, row.querySelector("[aria-haspopup]")),
-    }), { className: "virtual tasks" });
+    return Object.assign(
+      createVirtualList({
+        label: app.t("nav.tasks"),
+        rowPx: this.narrow.matches ? CARD_PX : ROW_PX,
+        head: headRow(app, this.columns),
+        load: (cursor, signal) => this.load(cursor, signal),
+        row: (task) =>
+          taskRow(app, task, {
+            columns: this.columns,
+            selected: this.selected.has(task.id),
+            onselect: (one) => this.select(one),
+            onopen: (one) => this.open(one),
+            onplay: (one) => this.play(one),
+            onmenu: (one, anchor) => this.menu(one, anchor),
+          }),
+        onchange: (state) => this.tell(state),
+        onopen: (task) => this.open(task),
+        onselect: (task) => this.select(task),
+        onmenu: (task, row) => this.menu(task, row.querySelector("[aria-haspopup]")),
+      }),
+      { className: "virtual tasks" },
+    );
   }
 
   follow({ query }) {
@@ -74,7 +102,7 @@ class TaskList {
     if (JSON.stringify(filters) === JSON.stringify(this.filters)) return;
     this.filters = filters;
     this.bar.draw(filters);
-    setVars(this.list, { "--columns": gridOf(this.columns) });
+    setVars(this.list, gridOf(this.columns));
     this.restart();
   }
 
@@ -106,9 +134,29 @@ class TaskList {
     const { t } = this.app;
     const isEmpty = isEnd && loaded === 0 && this.filters !== null;
     this.place.querySelector(".empty")?.remove();
-    if (isEmpty) this.place.append(emptyState({ symbol: "tasks", text: t(setFilters(this.app, this.filters).length ? "tasks.none_match" : "tasks.none") }));
-    if (error) show(this.state, h("span", { class: "bad" }, errorText(t, error)), button({ label: t("common.retry"), kind: "quiet", onclick: () => this.list.retry() }));
-    else show(this.state, h("span", { class: "muted" }, t("tasks.loaded", { count: loaded }), isLoading ? ` · ${t("tasks.loading")}` : isEnd ? ` · ${t("tasks.end")}` : ""));
+    if (isEmpty)
+      this.place.append(
+        emptyState({
+          symbol: "tasks",
+          text: t(setFilters(this.app, this.filters).length ? "tasks.none_match" : "tasks.none"),
+        }),
+      );
+    if (error)
+      show(
+        this.state,
+        h("span", { class: "bad" }, errorText(t, error)),
+        button({ label: t("common.retry"), kind: "quiet", onclick: () => this.list.retry() }),
+      );
+    else
+      show(
+        this.state,
+        h(
+          "span",
+          { class: "muted" },
+          t("tasks.loaded", { count: loaded }),
+          isLoading ? ` · ${t("tasks.loading")}` : isEnd ? ` · ${t("tasks.end")}` : "",
+        ),
+      );
   }
 
   /** A known task changes in place; a new one waits until the user wants to see it. */
@@ -124,16 +172,36 @@ class TaskList {
 
   fits(news) {
     const { state, team, order } = this.filters ?? { state: [] };
-    return order !== "asc" && (!state.length || state.includes("queued")) && (!team || !news.team_id || team === news.team_id);
+    return (
+      order !== "asc" &&
+      (!state.length || state.includes("queued")) &&
+      (!team || !news.team_id || team === news.team_id)
+    );
   }
 
   drawNews() {
     const { t } = this.app;
-    show(this.news, this.fresh > 0 && button({ label: t("tasks.fresh", { count: this.fresh }), symbol: "up", kind: "plain", onclick: () => this.restart() }));
+    show(
+      this.news,
+      this.fresh > 0 &&
+        button({
+          label: t("tasks.fresh", { count: this.fresh }),
+          symbol: "up",
+          kind: "plain",
+          onclick: () => this.restart(),
+        }),
+    );
   }
 
   drawSelection() {
-    selectionBar(this.app, this.selection, this.selected, { clear: () => { this.selected.clear(); this.drawSelection(); this.list.redraw(); }, done: () => this.restart() });
+    selectionBar(this.app, this.selection, this.selected, {
+      clear: () => {
+        this.selected.clear();
+        this.drawSelection();
+        this.list.redraw();
+      },
+      done: () => this.restart(),
+    });
   }
 
   select(task) {
@@ -151,37 +219,61 @@ class TaskList {
   }
 
   menu(task, anchor) {
-    openMenu(anchor, this.app.t("tasks.actions"), menuItems(this.app, task, (change) => {
-      if (change.made) return;
-      this.list.replace({ ...task, ...change, id: task.id });
-      this.list.redraw();
-    }));
+    openMenu(
+      anchor,
+      this.app.t("tasks.actions"),
+      menuItems(this.app, task, (change) => {
+        if (change.made) return;
+        this.list.replace({ ...task, ...change, id: task.id });
+        this.list.redraw();
+      }),
+    );
   }
 
   tools() {
     const { t } = this.app;
-    const exportAs = (format) => act(this.app, async () => {
-      const params = { ...paramsOf(this.filters), order: undefined, format };
-      const response = await this.app.api.open("/v1/tasks/export", { params });
-      saveBlob(await response.blob(), `tasks.${format}`);
-    }, t("tasks.exported"));
+    const exportAs = (format) =>
+      act(
+        this.app,
+        async () => {
+          const params = { ...paramsOf(this.filters), order: undefined, format };
+          const response = await this.app.api.open("/v1/tasks/export", { params });
+          saveBlob(await response.blob(), `tasks.${format}`);
+        },
+        t("tasks.exported"),
+      );
     return [
       button({ label: t("tasks.columns"), symbol: "settings", kind: "plain", onclick: () => this.chooseColumns() }),
-      button({ label: t("tasks.export"), symbol: "download", kind: "plain", "aria-haspopup": "menu", onclick: ({ currentTarget }) => openMenu(currentTarget, t("tasks.export"), [
-        { label: "CSV", symbol: "download", action: () => exportAs("csv") }, { label: "NDJSON", symbol: "download", action: () => exportAs("ndjson") }]) }),
+      button({
+        label: t("tasks.export"),
+        symbol: "download",
+        kind: "plain",
+        "aria-haspopup": "menu",
+        onclick: ({ currentTarget }) =>
+          openMenu(currentTarget, t("tasks.export"), [
+            { label: "CSV", symbol: "download", action: () => exportAs("csv") },
+            { label: "NDJSON", symbol: "download", action: () => exportAs("ndjson") },
+          ]),
+      }),
     ];
   }
 
   async chooseColumns() {
     const { t } = this.app;
     const ticks = COLUMNS.map((name) => check({ label: t(`column.${name}`), checked: this.columns.includes(name) }));
-    const answer = await openDialog({ title: t("tasks.columns"), body: h("div", { class: "ticks" }, ticks),
-      actions: [{ label: t("common.cancel"), value: null }, { label: t("common.save"), value: "save", kind: "primary" }] });
+    const answer = await openDialog({
+      title: t("tasks.columns"),
+      body: h("div", { class: "ticks" }, ticks),
+      actions: [
+        { label: t("common.cancel"), value: null },
+        { label: t("common.save"), value: "save", kind: "primary" },
+      ],
+    });
     if (answer !== "save") return;
     this.columns = COLUMNS.filter((_, at) => ticks[at].control.checked);
     this.app.settings.set("columns", this.columns.join());
     show(this.list.querySelector(".head"), headRow(this.app, this.columns));
-    setVars(this.list, { "--columns": gridOf(this.columns) });
+    setVars(this.list, gridOf(this.columns));
     this.list.redraw();
   }
 
