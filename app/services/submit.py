@@ -15,6 +15,7 @@ from app.domain.idempotency import Idempotency
 from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role, audio_not_available
 from app.domain.ports import Doorbell, Ping
 from app.domain.room import most_audio_s
+from app.domain.rules import language_model_need
 from app.domain.task import Accepted, Caller, Submission, TaskId, TeamId
 from app.services.together import Together
 from app.services.uploads import Taken, Uploads
@@ -130,6 +131,7 @@ class Submit:
             priority=submission.priority,
             requested_model=submission.requested_model,
             model=params["model"],
+            needs_lm=language_model_need(params) is not None,
             reserved_seconds=most_audio_s(params, taken.inputs, max_duration_s=self._max_duration_s),
             request=submission.request,
             content_type=submission.content_type,
