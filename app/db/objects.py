@@ -29,6 +29,12 @@ _ORPHAN_INPUTS = text("""
 SELECT k.key FROM unnest(CAST(:keys AS text[])) AS k(key)
 WHERE NOT EXISTS (SELECT FROM objects o WHERE o.storage_key = k.key AND o.deleted_at IS NULL)
 """)
+_STORED = text("""
+SELECT o.id, o.storage_key, o.bytes, o.sha256, t.id AS task_id
+FROM objects o LEFT JOIN tasks t ON t.seq = o.task_seq
+WHERE o.deleted_at IS NULL AND o.id > :after
+ORDER BY o.id LIMIT :most
+""")
 _INSTALLATION = text("SELECT value FROM settings WHERE key = 'installation'")
 # A row is marked first, so that nobody is sent to an object that is going; then the object is deleted.
 _EXPIRE = text("""
@@ -67,6 +73,17 @@ class ObjectRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRow:
+    """What a row says of one object in the store; `id` orders them."""
+
+    id: int
+    storage_key: str
+    bytes: int
+    sha256: str
+    task_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputKey:
     """A storage key `o/<team>/<task id>/<attempt>/<item>.<ext>`, taken apart."""
 
@@ -91,6 +108,11 @@ class Objects:
     async def installation(self) -> str:
         """Name of this database in shared stores: the second part of every input's storage key."""
         return str((await self._connection.execute(_INSTALLATION)).scalar_one())
+
+    async def stored(self, *, after: int, most: int) -> list[StoredRow]:
+        """Rows of objects that have to be in the store, of all teams, in the order of their ids."""
+        rows = await self._connection.execute(_STORED, {"after": after, "most": most})
+        return [StoredRow(**row._mapping) for row in rows]
 
     async def expire(self, *, most: int) -> list[str]:
         """Mark audio of ended tasks whose time is over as deleted; returns its storage keys.
