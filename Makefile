@@ -45,6 +45,7 @@ bench: $(READY)
 	@$(BIN)/python -m tests.bench.overlap
 	@$(BIN)/python -m tests.bench.latency
 	@$(BIN)/python -m tests.bench.overhead
+	@$(BIN)/python -m tests.bench.recovery
 
 fuzz: $(READY)
 	@FUZZ_REQUESTS=10000 $(BIN)/python -m pytest -s tests/acceptance/test_fuzz.py
