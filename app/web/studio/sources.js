@@ -44,3 +44,9 @@ function remove({ store, t }, role) {
     onclick: () => store.send({ type: "form", changes: { [role]: null } }),
   });
 }
+
+/** Lets the user choose audio files; `take(files)` hears of them. */
+export function sourceChooser(t, take) {
+  const input = h("input", { type: "file", accept: ACCEPTED, multiple: true, "aria-label": t("source.file"), onchange: () => take([...input.files]) });
+  input.click();
+}

@@ -6,6 +6,7 @@ export const OPEN = new Set(["sending", "queued", "running"]);
 
 export const emptyForm = () => ({
   task: "text2music", touched: {}, instrumental: false, describe: false, source: null, reference: null,
+  target: null,
 });
 
 /** Returns the state before anything was loaded; `session` is a value of session.js. */

@@ -15,7 +15,7 @@ export function createClips(studio, act) {
       for (const element of [...lane.children]) {
         if (ids.has(element.dataset.clip)) continue;
         element.remove();
-        elements.delete(element.dataset.clip);
+        if (elements.get(element.dataset.clip) === element) elements.delete(element.dataset.clip);
       }
       for (const clip of track.clips) {
         let element = elements.get(clip.id);
@@ -26,6 +26,8 @@ export function createClips(studio, act) {
           lane.append(element);
         }
         drawClip(element, clip, track, session, selected, studio);
+        // A clip that changed its lane is a new element: focus goes with it.
+        if (clip.id === selected && document.activeElement === document.body) element.focus({ preventScroll: true });
       }
     },
   };
@@ -104,7 +106,6 @@ function drag(element, id, event, { store }) {
   const merge = `drag ${id} ${event.timeStamp}`;
   const { zoom, snap: mode } = present().view;
   const onGrid = (at, moved) => (moved.altKey ? Math.round(at) : snap(at, mode, present().tempo));
-  element.setPointerCapture(event.pointerId);
   element.focus({ preventScroll: true });
   let done = 0;
   const move = (moved) => {
@@ -115,15 +116,14 @@ function drag(element, id, event, { store }) {
       store.send({ type: "edit", command: { type: "trim-clip", id, edge, by: wanted - done }, merge });
       done = wanted;
     } else if (Math.abs(moved.clientX - event.clientX) + Math.abs(moved.clientY - event.clientY) > 3) {
-      const track = trackAt(moved, element);
+      const track = trackAt(moved);
       store.send({ type: "edit", command: { type: "move-clip", id, at: Math.max(0, onGrid(begin.at + by, moved)), track }, merge });
     }
   };
-  element.addEventListener("pointermove", move);
-  element.addEventListener("pointerup", () => element.removeEventListener("pointermove", move), { once: true });
+  // The window listens, because a clip that changes its lane loses a captured pointer.
+  addEventListener("pointermove", move);
+  addEventListener("pointerup", () => removeEventListener("pointermove", move), { once: true });
 }
 
-/** A clip in the hand cannot change its lane without losing the pointer, so other lanes take it by keys and menu. */
-function trackAt(_event, element) {
-  return element.closest(".track-row").dataset.track;
-}
+const trackAt = ({ clientX, clientY }) =>
+  document.elementsFromPoint(clientX, clientY).map((one) => one.closest(".track-row")).find(Boolean)?.dataset.track;
