@@ -1,5 +1,6 @@
 // Builds Studio: tools first, then the areas, then what the service says.
-import { startPage } from "../lib/page.js";
+import { isAbort, isPassing } from "../lib/errors.js";
+import { errorText, startPage } from "../lib/page.js";
 import { makeOnce } from "../lib/api.js";
 import { bindKeys } from "../lib/keys.js";
 import { poll } from "../lib/poll.js";
@@ -93,7 +94,7 @@ function connect(studio, library) {
     library.load();
   };
   poll({
-    everyMs: STATS_MS,
+    everyMs: STATS_MS, onError: (error) => tellOnce(studio, state, error),
     ask: async (signal) => {
       if (!state.loaded) await load(signal);
       store.send({ type: "set", changes: { stats: await api.get("v1/stats", null, { signal }) } });
@@ -103,6 +104,13 @@ function connect(studio, library) {
       store.send({ type: "set", changes: { offer: { ...inventory, stamp: known.stamp + 1 } } });
     },
   });
+}
+
+/** A lost connection has its own strip; anything else is said once. */
+function tellOnce({ toasts, t }, state, error) {
+  if (isPassing(error) || isAbort(error) || state.told === error.message) return;
+  state.told = error.message; console.log(error.stack);
+  toasts.show(errorText(t, error), { kind: "bad" });
 }
 
 start();

@@ -50,18 +50,17 @@ export function textArea(props = {}) {
   return h("textarea", { rows: 4, dir: "auto", ...props, class: "input" });
 }
 
-/** A tick with its label. */
+/** A tick with its label; the browser itself knows a label's `control`. */
 export function check({ label, hint = null, ...props }) {
   const control = h("input", { type: "checkbox", ...props });
-  const element = h("label", { class: "check" }, control,
+  return h("label", { class: "check" }, control,
     h("span", {}, label, hint && h("span", { class: "hint muted small" }, ` ${hint}`)));
-  return Object.assign(element, { control });
 }
 
-/** An on-off switch with its label. */
+/** An on-off switch with its label; `control` as above. */
 export function toggle({ label, ...props }) {
   const control = h("input", { type: "checkbox", role: "switch", ...props });
-  return Object.assign(h("label", { class: "switch" }, control, h("span", {}, label)), { control });
+  return h("label", { class: "switch" }, control, h("span", {}, label));
 }
 
 /** Shows an ApiError beside the field it names and moves focus there; else returns false. */
