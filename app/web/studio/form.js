@@ -8,7 +8,7 @@ import { sourceField } from "./sources.js";
 import { makeWidget } from "./widgets.js";
 
 const TASK_ICONS = { text2music: "spark", cover: "retry", repaint: "edit", lego: "plus", extract: "filter", complete: "done" };
-const TURBO_STEPS = 20;
+export const TURBO_STEPS = 20;
 
 /** Shows the form in `host`; `act` = {submit, improve, surprise, showRequest, pickSource}. */
 export function mountForm(host, studio, act) {

@@ -69,7 +69,7 @@ function jobCard(studio, act, first) {
   const about = [t(`task.${first.task}`), t("jobs.takes", { count: first.takes }), format.ago(first.created)].join(" · ");
   const card = h("li", { class: "card job", dataset: { key: first.key } },
     h("header", { class: "spread" }, h("h3", { class: "grow ellipsis", dir: "auto" }, first.title || t("jobs.untitled")), state),
-    h("p", { class: "small muted" }, about), line, bar, reason, actions, takes);
+    h("p", { class: "small muted" }, about), line, bar, reason, takes, actions);
   const parts = { card, state, line, reason, bar, actions, takes };
   let shown = {};
   card.update = (job, force = false) => {

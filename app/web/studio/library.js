@@ -111,7 +111,8 @@ function sourceOf(task, output) {
 
 /** Counts tasks that ended since the list was loaded; they are shown when the user asks. */
 function notice(view, news) {
-  if (news.state !== "succeeded" || view.list.querySelector(`[data-task="${CSS.escape(news.task_id)}"] .take`)) return;
+  if (news.state !== "succeeded" || view.list.querySelector(`[data-task="${CSS.escape(news.task_id)}"] .take`)) return null;
   view.news.add(news.task_id);
-  show(view.fresh, button({ label: view.studio.t("library.new", { count: view.news.size }), kind: "plain", onclick: () => load(view, true) }));
+  if (!view.list.querySelector(".library-task")) return load(view, true);
+  return show(view.fresh, button({ label: view.studio.t("library.new", { count: view.news.size }), kind: "plain", onclick: () => load(view, true) }));
 }

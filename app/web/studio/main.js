@@ -109,7 +109,7 @@ function connect(studio, library) {
 /** A lost connection has its own strip; anything else is said once. */
 function tellOnce({ toasts, t }, state, error) {
   if (isPassing(error) || isAbort(error) || state.told === error.message) return;
-  state.told = error.message; console.log(error.stack);
+  state.told = error.message;
   toasts.show(errorText(t, error), { kind: "bad" });
 }
 
