@@ -21,7 +21,8 @@ MIX = """(async () => {
   const { encodeWav } = await import("/web/audio/wav.js");
   const tone = (hertz) => {
     const buffer = new AudioBuffer({ length: 96000, numberOfChannels: 1, sampleRate: 48000 });
-    buffer.getChannelData(0).forEach((_, at, all) => { all[at] = Math.sin(2 * Math.PI * hertz * at / 48000); });
+    const turn = 2 * Math.PI * hertz / 48000;
+    buffer.getChannelData(0).forEach((_, at, all) => { all[at] = Math.sin(turn * at); });
     return buffer;
   };
   const buffers = new Map(Object.entries(given.tones).map(([id, hertz]) => [id, tone(hertz)]));

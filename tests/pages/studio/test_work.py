@@ -47,7 +47,10 @@ async def stored(page: Page, store: str) -> list[Any]:
       open.onerror = () => reject(open.error);
       open.onsuccess = () => {
         const request = open.result.transaction(name).objectStore(name).getAll();
-        request.onsuccess = () => { open.result.close(); resolve(JSON.parse(JSON.stringify(request.result))); };
+        request.onsuccess = () => {
+          open.result.close();
+          resolve(JSON.parse(JSON.stringify(request.result)));
+        };
       };
     })"""
     return list(await page.evaluate(script, store))
@@ -96,7 +99,8 @@ async def plays_and_seeks(page: Page) -> None:
 async def until_above(page: Page, selector: str, value: float) -> None:
     await page.evaluate(
         """([selector, value]) => new Promise((resolve) => {
-          const look = () => (Number(document.querySelector(selector).value) > value ? resolve() : setTimeout(look, 20));
+          const now = () => Number(document.querySelector(selector).value);
+          const look = () => (now() > value ? resolve() : setTimeout(look, 20));
           look();
         })""",
         [selector, value],
