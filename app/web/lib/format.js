@@ -6,14 +6,17 @@ const STEPS = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
 export function createFormat(language, timeZone = undefined) {
   const formats = intl(language, timeZone);
   const or = (write) => (value, ...rest) => (value === null || value === undefined ? "–" : write(value, ...rest));
-  const { dayTime, day, clock, number, percent, relative } = formats;
+  const { dayTime, moment, day, clock, number, percent, relative } = formats;
   return {
     number: or((value, digits = 1) => number(digits).format(value)),
     percent: or((part) => percent.format(part)),
     dateTime: or((time) => dayTime.format(new Date(time))),
+    /** Day and time to the second, without the year. */
+    moment: or((time) => moment.format(new Date(time))),
     day: or((time) => day.format(new Date(time))),
     clock: or((time) => clock.format(new Date(time))),
     seconds: or((seconds) => secondsText(seconds, language)),
+    unit: or((value, unit) => unitText(value, unit, language)),
     bytes: or((bytes) => bytesText(bytes, number)),
     ago: or((time, now = Date.now()) => agoText((new Date(time) - now) / 1000, relative)),
   };
@@ -48,6 +51,7 @@ function intl(language, timeZone) {
   const numbers = new Map();
   return {
     dayTime: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", timeZone }),
+    moment: new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false, timeZone }),
     day: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone }),
     clock: new Intl.DateTimeFormat(language, { timeStyle: "medium", timeZone, hour12: false }),
     percent: new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 }),
@@ -62,13 +66,15 @@ function intl(language, timeZone) {
 function secondsText(seconds, language) {
   const [unit, size] = STEPS.find(([, length]) => seconds >= length) ?? STEPS.at(-1);
   const digits = unit === "second" && seconds < 10 ? 1 : 0;
-  const write = (value, of, most = 0) => new Intl.NumberFormat(language, {
-    style: "unit", unit: of, unitDisplay: "narrow", maximumFractionDigits: most,
-  }).format(value);
+  const write = (value, of, most = 0) => unitText(value, of, language, most);
   if (unit === "second") return write(seconds, unit, digits);
   const [smaller, smallerSize] = STEPS[STEPS.findIndex(([name]) => name === unit) + 1];
   const rest = Math.floor((seconds % size) / smallerSize);
   return rest ? `${write(Math.floor(seconds / size), unit)} ${write(rest, smaller)}` : write(Math.floor(seconds / size), unit);
+}
+
+function unitText(value, unit, language, digits = 1) {
+  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: digits }).format(value);
 }
 
 function bytesText(bytes, number) {

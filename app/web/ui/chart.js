@@ -1,7 +1,7 @@
 // Bars and lines in SVG: round axis steps, values by pointer and arrow keys, a table under each.
 import { h, show, svg } from "../lib/dom.js";
 
-const WIDTH = 640;
+const USUAL_WIDTH = 640;
 const HEIGHT = 220;
 const LEFT = 56;
 const BOTTOM = 28;
@@ -19,10 +19,13 @@ export function chart({ title, labels, series, kind = "bars", write = String, te
   const reading = h("p", { class: "reading small", "aria-live": "polite" }, texts.hint);
   const draw = () => {
     const shown = series.filter(({ name }) => !hidden.has(name));
-    show(drawing, plot({ title, labels, series: shown, all: series, kind, write, reading, texts }));
+    const fullWidth = drawing.clientWidth || USUAL_WIDTH;
+    show(drawing, plot({ title, labels, series: shown, all: series, kind, write, reading, texts, fullWidth }));
   };
+  let drawnWidth = 0;
+  new ResizeObserver(() => { if (drawing.clientWidth !== drawnWidth) { drawnWidth = drawing.clientWidth; draw(); } }).observe(drawing);
   const legend = h("div", { class: "legend" }, series.map((one, index) => key(one, index, hidden, draw)));
-  show(figure, h("figcaption", {}, h("h3", {}, title)), drawing, reading, series.length > 1 && legend,
+  show(figure, h("figcaption", { class: "visually-hidden" }, title), drawing, reading, series.length > 1 && legend,
     h("details", {}, h("summary", {}, texts.table), tableOf({ title, labels, series, write })));
   draw();
   return figure;
@@ -35,27 +38,27 @@ export function roundStep(top, most = 5) {
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= raw * (1 - 1e-9));
 }
 
-function plot({ title, labels, series, all, kind, write, reading, texts }) {
+function plot({ title, labels, series, all, kind, write, reading, texts, fullWidth }) {
   const tops = labels.map((_, at) => kind === "bars"
     ? series.reduce((sum, { values }) => sum + (values[at] ?? 0), 0)
     : Math.max(0, ...series.map(({ values }) => values[at] ?? 0)));
   const step = roundStep(Math.max(0, ...tops) || 1);
   const top = Math.max(step, Math.ceil(Math.max(0, ...tops) / step - 1e-9) * step);
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top);
-  const width = (WIDTH - LEFT) / Math.max(1, labels.length);
+  const width = (fullWidth - LEFT) / Math.max(1, labels.length);
   const x = (at) => LEFT + width * (at + 0.5);
-  const element = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", tabindex: "0", "aria-label": title },
-    axis({ step, top, y, write }), xLabels(labels, x, width),
+  const element = svg("svg", { viewBox: `0 0 ${fullWidth} ${HEIGHT}`, role: "img", tabindex: "0", "aria-label": title },
+    axis({ step, top, y, write, fullWidth }), xLabels(labels, x, width),
     kind === "bars" ? bars({ series, all, x, y, width }) : lines({ series, all, x, y }),
-    tops.every((value) => value === 0) && svg("text", { x: (WIDTH + LEFT) / 2, y: HEIGHT / 2, "text-anchor": "middle" }, texts.empty));
-  read({ element, labels, series, write, reading, x, width });
+    tops.every((value) => value === 0) && svg("text", { x: (fullWidth + LEFT) / 2, y: HEIGHT / 2, "text-anchor": "middle" }, texts.empty));
+  read({ element, labels, series, write, reading, x, width, fullWidth });
   return element;
 }
 
-function axis({ step, top, y, write }) {
+function axis({ step, top, y, write, fullWidth }) {
   const marks = Array.from({ length: Math.round(top / step) + 1 }, (_, at) => at * step);
   return marks.map((value) => [
-    svg("line", { class: "axis", x1: LEFT, x2: WIDTH, y1: y(value), y2: y(value) }),
+    svg("line", { class: "axis", x1: LEFT, x2: fullWidth, y1: y(value), y2: y(value) }),
     svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, write(value)),
   ]);
 }
@@ -92,7 +95,7 @@ function lines({ series, all, x, y }) {
   });
 }
 
-function read({ element, labels, series, write, reading, x, width }) {
+function read({ element, labels, series, write, reading, x, width, fullWidth }) {
   const cursor = svg("rect", { class: "cursor", y: TOP, height: HEIGHT - TOP - BOTTOM, width, visibility: "hidden" });
   element.append(cursor);
   let at = -1;
@@ -105,7 +108,7 @@ function read({ element, labels, series, write, reading, x, width }) {
   };
   element.addEventListener("pointermove", (event) => {
     const box = element.getBoundingClientRect();
-    point(Math.floor((((event.clientX - box.left) / box.width) * WIDTH - LEFT) / width));
+    point(Math.floor((((event.clientX - box.left) / box.width) * fullWidth - LEFT) / width));
   });
   element.addEventListener("keydown", (event) => {
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: labels.length - 1 }[event.key];

@@ -50,17 +50,15 @@ export function textArea(props = {}) {
   return h("textarea", { rows: 4, dir: "auto", ...props, class: "input" });
 }
 
-/** A tick with its label; the browser itself knows a label's `control`. */
+/** A tick with its label, whose `control` it is. */
 export function check({ label, hint = null, ...props }) {
-  const control = h("input", { type: "checkbox", ...props });
-  return h("label", { class: "check" }, control,
+  return h("label", { class: "check" }, h("input", { type: "checkbox", ...props }),
     h("span", {}, label, hint && h("span", { class: "hint muted small" }, ` ${hint}`)));
 }
 
-/** An on-off switch with its label; `control` as above. */
+/** An on-off switch with its label, whose `control` it is. */
 export function toggle({ label, ...props }) {
-  const control = h("input", { type: "checkbox", role: "switch", ...props });
-  return h("label", { class: "switch" }, control, h("span", {}, label));
+  return h("label", { class: "switch" }, h("input", { type: "checkbox", role: "switch", ...props }), h("span", {}, label));
 }
 
 /** Shows an ApiError beside the field it names and moves focus there; else returns false. */

@@ -10,14 +10,14 @@ const PAGES_KEPT = 50;
  * Only a window of pages is kept; what lies before it is asked for again by its first cursor.
  * `onchange({loaded, isLoading, isEnd, error})` hears of the state.
  */
-export function createVirtualList({ label, load, row, rowPx, onchange = () => {}, onopen, onselect }) {
+export function createVirtualList({ label, load, row, rowPx, head = null, onchange = () => {}, onopen, onselect, onmenu }) {
   const origin = h("div", { class: "origin", role: "rowgroup" });
   const element = h("div", {
     class: "virtual", role: "grid", "aria-label": label, "aria-rowcount": "-1", tabindex: "0", vars: { "--row": `${rowPx}px` },
-  }, origin);
+  }, head && h("div", { class: "head", role: "rowgroup" }, head), origin);
   const list = new Window({ element, origin, load, row, rowPx, onchange });
   element.addEventListener("scroll", () => list.draw(), { passive: true });
-  element.addEventListener("keydown", (event) => steer(list, event, { onopen, onselect }));
+  element.addEventListener("keydown", (event) => steer(list, event, { onopen, onselect, onmenu }));
   new ResizeObserver(() => list.draw()).observe(element);
   return Object.assign(element, {
     reset: () => list.reset(),
@@ -25,6 +25,7 @@ export function createVirtualList({ label, load, row, rowPx, onchange = () => {}
     replace: (item) => list.replace(item),
     setRowPx: (px) => list.setRowPx(px),
     items: () => list.pages.flatMap((page) => page.items),
+    retry: () => list.extend(),
     get loaded() { return list.loaded; },
   });
 }
@@ -185,7 +186,8 @@ class Window {
   focus(index) {
     this.active = Math.max(0, Math.min(this.rows - 1, index));
     const top = this.active * this.rowPx;
-    const { scrollTop, clientHeight } = this.element;
+    const { scrollTop } = this.element;
+    const clientHeight = this.element.clientHeight - this.origin.offsetTop;
     if (top < scrollTop) this.element.scrollTop = top;
     else if (top + this.rowPx > scrollTop + clientHeight) this.element.scrollTop = top + this.rowPx - clientHeight;
     this.draw();
@@ -200,7 +202,7 @@ class Window {
   }
 }
 
-function steer(list, event, { onopen, onselect }) {
+function steer(list, event, { onopen, onselect, onmenu }) {
   if (event.target !== list.element && event.target.getAttribute("role") !== "row") return;
   const step = Math.max(1, Math.floor(list.element.clientHeight / list.rowPx) - 1);
   const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: step, PageUp: -step };
@@ -210,6 +212,7 @@ function steer(list, event, { onopen, onselect }) {
   else if (event.key === "End") list.focus(list.rows - 1);
   else if (event.key === "Enter" && item) onopen?.(item);
   else if (event.key === " " && item) onselect?.(item);
+  else if (event.key === "m" && item) onmenu?.(item, list.shown.get(list.active));
   else return;
   event.preventDefault();
 }
