@@ -51,7 +51,7 @@ async def wakes(redis_url: str, *, by_arq: bool) -> bool:
 async def all_heard(redis_url: str) -> None:
     """Wait until arq has put every ping away, for its jobs do not end with it."""
     async with Redis.from_url(redis_url) as redis, asyncio.timeout(LONG_S):
-        while await redis.zcard(BELL_QUEUE):
+        while await redis.zcard(BELL_QUEUE):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.05)
 
