@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -10,6 +11,7 @@ import pytest
 
 from app.db import claim_statements
 from app.db.engine import Database
+from app.db.tasks import ClaimedTask, Tasks
 from app.domain.task import TaskId, TeamId
 from app.services.lifecycle import Lifecycle
 from tests.builders import (
@@ -243,3 +245,21 @@ async def test_the_claim_reads_the_queue_by_its_index(
     pages = re.search(r"Buffers: shared hit=(\d+)", text)
     assert pages, text
     assert int(pages[1]) < 100, "however long the queue is"
+
+
+async def test_a_claim_that_returns_too_many_gives_the_rest_back(
+    db: Database, team: TeamId, lifecycle: Lifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No statement of ours does it; if a planner ever makes one do it, no task may be left to nobody."""
+    ids = [await a_task(db, team) for _ in range(3)]
+    claim_one = Tasks.claim
+
+    async def claim_all(tasks: Tasks, **values: Any) -> list[ClaimedTask]:
+        return [claimed for _ in ids for claimed in await claim_one(tasks, **values)]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tasks, "claim", claim_all)
+        first = await lifecycle.claim([MODEL])
+    assert first is not None
+    rest = [await lifecycle.claim([MODEL]) for _ in ids]
+    assert [first.id, *(task.id for task in rest if task is not None)] == ids
