@@ -51,12 +51,13 @@ def refuse_private_address(url: str, *, allowed: Sequence[Network], field: str =
     Raises:
         ValidationError: it names a private address itself.
     """
-    literal = _literal_address(url)
+    literal = literal_address(url)
     if literal is not None and not may_be_reached(literal, allowed=allowed):
         raise ValidationError(f"{field}: the address is not allowed")
 
 
-def _literal_address(url: str) -> Address | None:
+def literal_address(url: str) -> Address | None:
+    """The address that a parsed url names directly, None if it names a host."""
     try:
         return ip_address(urlsplit(url).hostname or "")
     except ValueError:

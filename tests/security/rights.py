@@ -41,6 +41,7 @@ RIGHTS = {
     "PATCH /v1/teams/{team_id}/webhooks/{webhook_id}": "team:manage",
     "DELETE /v1/teams/{team_id}/webhooks/{webhook_id}": "team:manage",
     "GET /v1/teams/{team_id}/webhooks/{webhook_id}/deliveries": "team:manage",
+    "GET /v1/teams/{team_id}/webhooks/deliveries": "team:manage",
     "POST /v1/teams/{team_id}/webhooks/deliveries/{delivery_id}/redeliver": "team:manage",
     "POST /v1/teams/{team_id}/webhook-secret": "team:manage",
     "GET /v1/keys": "team:manage",
