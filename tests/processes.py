@@ -33,6 +33,7 @@ class Service:
     environment: dict[str, str]
     port: int = field(default_factory=free_port)
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    root: Path = ROOT  # whose program runs
 
     @property
     def url(self) -> str:
@@ -46,7 +47,7 @@ class Service:
                 sys.executable,
                 *command,
                 env={**os.environ, **self.environment, "ACESTEP_API_PORT": str(self.port), **environment},
-                cwd=ROOT,
+                cwd=self.root,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -20,6 +20,7 @@ from app.cli.models import models
 from app.cli.secret_files import write_secrets
 from app.cli.task import task
 from app.cli.teams import team
+from app.cli.verify import verify
 from app.db.grants import grant
 from app.db.migrate import migrate, require_schema
 from app.domain.errors import (
@@ -47,6 +48,7 @@ main.add_command(team)
 main.add_command(key)
 main.add_command(task)
 main.add_command(doctor)
+main.add_command(verify)
 main.add_command(models)
 main.add_command(write_secrets)
 

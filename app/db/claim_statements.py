@@ -6,9 +6,14 @@ from app.db.outbox import tell
 from app.db.turns import NEXT_TURN, PRESENT
 from app.domain.numbers import WAIT_BOUNDS_S
 
+# A task that needs a language model is left to workers that offer one beside its model. Where none has for
+# five minutes (a restart takes less) anybody takes it: it ends with the reason instead of waiting for ever.
 _ELIGIBLE_TASK = """
 q.status = 'queued' AND q.run_after <= now()
       AND q.model = ANY(CAST(:models AS text[])) AND q.kind = ANY(CAST(:kinds AS text[]))
+      AND (NOT q.needs_lm OR CAST(:has_lm AS bool) OR q.model <> ALL(ARRAY(
+           SELECT m.value->>'name' FROM workers w CROSS JOIN jsonb_array_elements(w.models) m
+           WHERE w.seen_at > now() - interval '5 minutes' AND w.models @> '[{"category": "lm"}]')))
 """
 
 

@@ -399,6 +399,7 @@ class UsageDaily(Base):
     __table_args__ = (
         UniqueConstraint("team_id", "api_key_id", "model", "day", postgresql_nulls_not_distinct=True),
         Index("ix_usage_daily_day", "team_id", "day"),
+        Index("ix_usage_daily_of_all", "day"),
     )
 
     id: Mapped[Serial]

@@ -46,6 +46,12 @@ _ORPHAN_INPUTS = text("""
 SELECT k.key FROM unnest(CAST(:keys AS text[])) AS k(key)
 WHERE NOT EXISTS (SELECT FROM objects o WHERE o.storage_key = k.key AND o.deleted_at IS NULL)
 """)
+_STORED = text("""
+SELECT o.id, o.storage_key, o.bytes, o.sha256, t.id AS task_id
+FROM objects o LEFT JOIN tasks t ON t.seq = o.task_seq
+WHERE o.deleted_at IS NULL AND o.id > :after
+ORDER BY o.id LIMIT :most
+""")
 _INSTALLATION = text("SELECT value FROM settings WHERE key = 'installation'")
 _DUE = text(f"""
 SELECT o.id FROM objects o JOIN tasks t ON t.seq = o.task_seq
@@ -88,6 +94,17 @@ class ObjectRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRow:
+    """What a row says of one object in the store; `id` orders them."""
+
+    id: int
+    storage_key: str
+    bytes: int
+    sha256: str
+    task_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputKey:
     """A storage key `o/<team>/<task id>/<attempt>/<item>.<ext>`, taken apart."""
 
@@ -117,6 +134,11 @@ class Objects:
         """Ids of those that are still there; nobody removes them until the transaction ends."""
         values = {"team_id": team_id, "public_keys": list(public_keys)}
         return list(await self._connection.scalars(_KEEP, values))
+
+    async def stored(self, *, after: int, most: int) -> list[StoredRow]:
+        """Rows of objects that have to be in the store, of all teams, in the order of their ids."""
+        rows = await self._connection.execute(_STORED, {"after": after, "most": most})
+        return [StoredRow(**row._mapping) for row in rows]
 
     async def expire(self, *, most: int) -> list[str]:
         """Mark audio of ended tasks whose time is over as deleted; returns its storage keys.

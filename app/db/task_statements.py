@@ -43,17 +43,17 @@ WITH clock AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:tasks AS jsonb)) AS g(
         n int, id uuid, team_id bigint, api_key_id bigint, parent_id uuid, parent_relation text,
         request_id text, kind text, task_type text, lane smallint, priority smallint, requested_model text,
-        model text, idempotency_key text, admin_team_id bigint, admin_idempotency_key text,
+        model text, needs_lm bool, idempotency_key text, admin_team_id bigint, admin_idempotency_key text,
         request_hash text, reserved_seconds float8, request jsonb, content_type text, params jsonb,
-        adjustments jsonb, inputs jsonb, objects jsonb, shared bigint[], labels jsonb,
-        client jsonb, webhook_url text, traceparent text, "position" int, terms text[], text text)
+        adjustments jsonb, inputs jsonb, objects jsonb, shared bigint[], labels jsonb, client jsonb,
+        webhook_url text, traceparent text, "position" int, terms text[], text text)
 ), task AS (
     INSERT INTO tasks (id, team_id, api_key_id, parent_id, parent_relation, request_id, kind, task_type, lane,
-                       priority, requested_model, model, idempotency_key, admin_team_id,
+                       priority, requested_model, model, needs_lm, idempotency_key, admin_team_id,
                        admin_idempotency_key, request_hash, reserved_seconds, created_at, run_after,
                        queue_rank)
     SELECT id, team_id, api_key_id, parent_id, parent_relation, request_id, kind, task_type, lane, priority,
-           requested_model, model, idempotency_key, admin_team_id, admin_idempotency_key,
+           requested_model, model, needs_lm, idempotency_key, admin_team_id, admin_idempotency_key,
            decode(request_hash, 'hex'), reserved_seconds, clock.now, clock.now,
            clock.now - make_interval(secs => CAST(:ageing_s AS float8) * priority)
     FROM given, clock ORDER BY n

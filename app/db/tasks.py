@@ -44,6 +44,7 @@ class NewTask:
     priority: int = 0
     requested_model: str | None = None
     model: str
+    needs_lm: bool = False
     idempotency: Idempotency | None = None
     reserved_seconds: float = 0.0
     request: Mapping[str, Any]
@@ -164,9 +165,18 @@ class Tasks:
         )
 
     async def claim(
-        self, *, worker_id: UUID, models: Sequence[str], kinds: Sequence[str], lease_s: float
+        self,
+        *,
+        worker_id: UUID,
+        models: Sequence[str],
+        kinds: Sequence[str],
+        lease_s: float,
+        has_lm: bool = True,
     ) -> list[ClaimedTask]:
         """Take the best eligible task: fairest team first, then its lane, rank and age.
+
+        Args:
+            has_lm: the worker offers a language model.
 
         Returns:
             The claimed task, or nothing. More than one would be a fault of the planner; the caller must
@@ -174,7 +184,13 @@ class Tasks:
         """
         rows = await self._connection.execute(
             claim_sql.CLAIM,
-            {"worker_id": worker_id, "models": list(models), "kinds": list(kinds), "lease_s": lease_s},
+            {
+                "worker_id": worker_id,
+                "models": list(models),
+                "kinds": list(kinds),
+                "lease_s": lease_s,
+                "has_lm": has_lm,
+            },
         )
         return [
             ClaimedTask(
@@ -193,19 +209,20 @@ class Tasks:
             for row in rows
         ]
 
-    async def eligible_exists(self, *, models: Sequence[str], kinds: Sequence[str]) -> bool:
+    async def eligible_exists(
+        self, *, models: Sequence[str], kinds: Sequence[str], has_lm: bool = True
+    ) -> bool:
         """Whether some queued task of these models may start now (an empty claim can be a mere collision)."""
-        values = {"models": list(models), "kinds": list(kinds)}
+        values = {"models": list(models), "kinds": list(kinds), "has_lm": has_lm}
         found = await self._connection.scalar(claim_sql.ELIGIBLE, values)
         return bool(found)
 
     async def waited_long_exists(
-        self, *, models: Sequence[str], kinds: Sequence[str], waited_s: float
+        self, *, models: Sequence[str], kinds: Sequence[str], waited_s: float, has_lm: bool = True
     ) -> bool:
         """Whether some queued task of these models could have started `waited_s` ago, and still may."""
-        found = await self._connection.scalar(
-            claim_sql.WAITED_LONG, {"models": list(models), "kinds": list(kinds), "waited_s": waited_s}
-        )
+        values = {"models": list(models), "kinds": list(kinds), "waited_s": waited_s, "has_lm": has_lm}
+        found = await self._connection.scalar(claim_sql.WAITED_LONG, values)
         return bool(found)
 
     async def heartbeat(

@@ -215,6 +215,9 @@ class AudioReader(Protocol):
             NotFoundError: unknown, foreign, expired or deleted.
         """
 
+    async def is_there(self, audio: StoredAudio) -> bool:
+        """Whether the store has the clip."""
+
     def open(self, audio: StoredAudio, start: int, end: int) -> AsyncIterator[bytes]:
         """Stream bytes `start` to `end`, end exclusive."""
 

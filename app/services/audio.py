@@ -47,6 +47,10 @@ class Audio:
             created_at=row.created_at,
         )
 
+    async def is_there(self, audio: StoredAudio) -> bool:
+        """Ask the store, as a download would."""
+        return await self._store.stat(audio.storage_key) is not None
+
     async def open(self, audio: StoredAudio, start: int, end: int) -> AsyncIterator[bytes]:
         """Stream bytes `start` to `end`, end exclusive; a whole clip ends only if it has its hash.
 

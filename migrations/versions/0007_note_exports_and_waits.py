@@ -1,4 +1,4 @@
-"""Exports of tasks apart from their other events, out of the way of streams; the waits of a team's tasks."""
+"""Exports apart from the other events of tasks, waits of a team's tasks, usage of all teams by its days."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -48,10 +48,12 @@ def upgrade() -> None:
     op.add_column(
         "team_state", sa.Column("waits_s", sa.Double(), server_default=sa.text("0"), nullable=False)
     )
+    op.create_index("ix_usage_daily_of_all", "usage_daily", ["day"])
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.drop_index("ix_usage_daily_of_all", table_name="usage_daily")
     op.drop_column("team_state", "waits_s")
     op.drop_column("team_state", "waits")
     op.drop_table("task_exports")

@@ -1,5 +1,6 @@
 """Own routes of tasks over HTTP: change, repeat once, erase, and what every route then says."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +74,17 @@ async def test_an_erased_task_is_gone_on_every_route(world: World) -> None:
     assert [item["id"] for item in listed["items"]] == [str(world.a.waiting)]
     stats = await data(world, "GET", "/v1/stats")
     assert (stats["jobs"]["total"], stats["jobs"]["succeeded"]) == (2, 1), "counted all the same"
+
+
+async def test_a_clip_that_left_the_store_is_404_for_get_and_head(world: World, tmp_path: Path) -> None:
+    ask = {"url": "/v1/audio", "params": {"path": world.a.audio}, "headers": world.a.headers}
+    there = [(await world.client.request(verb, **ask)).status_code for verb in ("GET", "HEAD")]
+    for clip in (tmp_path / "objects").rglob("*.wav"):
+        clip.unlink()
+    gone = [await world.client.request(verb, **ask) for verb in ("GET", "HEAD")]
+    part = {**ask, "headers": {**world.a.headers, "range": "bytes=0-1"}}
+    gone += [await world.client.request(verb, **part) for verb in ("GET", "HEAD")]
+    assert (there, [response.status_code for response in gone]) == ([200, 200], [404] * 4)
 
 
 async def test_a_page_and_its_cursor_over_http(world: World) -> None:

@@ -117,7 +117,7 @@ async def a_failure_full_of_words(office: Office) -> TaskId:
         webhook_url=f"https://example.org/{words['webhook_url']}",
     )
     async with office.db.transaction() as work:
-        await work.tasks.insert(task, position=1, ageing_s=600)
+        await work.tasks.insert([(task, 1)], ageing_s=600)
     caller = Caller(team_id=office.team, key_id=None, scopes=frozenset())
     await Edit(office.db, ageing_s=600)(caller, office.team, task.id, Changes(labels={"a": words["label"]}))
     (claimed,) = await claim(office.db)

@@ -238,6 +238,9 @@ class FakeServices:
             created_at=datetime(2026, 3, 1, 12, 0, tzinfo=UTC),
         )
 
+    async def is_there(self, audio: StoredAudio) -> bool:
+        return not self.is_object_lost
+
     async def open(self, audio: StoredAudio, start: int, end: int) -> AsyncIterator[bytes]:
         if self.is_object_lost:
             raise NotFoundError("audio file not found")
