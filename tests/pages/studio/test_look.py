@@ -1,5 +1,6 @@
 """How Studio looks: accessible, translated, within its window, and the pictures of the documentation."""
 
+import io
 import json
 import os
 import re
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from PIL import Image
 from playwright.async_api import Page, Route
 
 from tests.pages.studio.conftest import NARROW, WIDE, OpenStudio, generate, ready
@@ -34,6 +36,13 @@ async def findings(page: Page) -> list[str]:
         if one["impact"] in ("serious", "critical")
         for node in one["nodes"]
     ]
+
+
+async def picture(page: Page, name: str) -> None:
+    """Keep a picture for the documentation, with few colours so that it stays small."""
+    PICTURES.mkdir(exist_ok=True)
+    shot = Image.open(io.BytesIO(await page.screenshot(animations="disabled")))
+    shot.convert("RGB").quantize(128).save(PICTURES / f"studio-{name}.png", optimize=True)
 
 
 async def import_song(page: Page) -> None:
@@ -71,8 +80,7 @@ async def test_every_view_is_accessible_and_fits(studio: OpenStudio, theme: Any,
         assert await findings(page) == [], view
         assert await page.evaluate(WIDER) == [], view
         if os.environ.get("SCREENSHOTS"):
-            PICTURES.mkdir(exist_ok=True)
-            await page.screenshot(path=PICTURES / f"studio-{view}-{width}-{theme}.png", animations="disabled")
+            await picture(page, f"{view}-{width}-{theme}")
 
     async with studio(viewport=size, color_scheme=theme) as (page, _):
         await with_music(page)
@@ -80,6 +88,7 @@ async def test_every_view_is_accessible_and_fits(studio: OpenStudio, theme: Any,
         await page.locator("#queue", has_text="waiting").wait_for()
         await look(page, "first-visit")
         await page.get_by_role("button", name="Expert").click()
+        await page.locator("[data-name=vocal_language]").scroll_into_view_if_needed()
         await look(page, "form-expert")
         await page.get_by_role("button", name="Simple").click()
         key = await generate(page, "warm lo-fi hip hop, soft piano, rainy evening", takes=2)
@@ -93,6 +102,9 @@ async def test_every_view_is_accessible_and_fits(studio: OpenStudio, theme: Any,
         await show(page, "timeline")
         await page.locator(".toast").last.wait_for()
         await page.locator(".toast button").last.click()
+        if size == WIDE:
+            for _ in range(9):
+                await page.press("#separator", "ArrowUp")
         await look(page, "timeline")
         await page.click("#mix")
         await page.get_by_role("dialog").get_by_role("button", name="Mix down").click()
@@ -133,7 +145,7 @@ async def test_other_languages_fit_small_windows(studio: OpenStudio, language: s
         assert untranslated is None
         if os.environ.get("SCREENSHOTS"):
             await page.set_viewport_size(WIDE)
-            await page.screenshot(path=PICTURES / f"studio-form-{language}.png", animations="disabled")
+            await picture(page, f"form-{language}")
 
 
 async def test_the_first_paint_needs_little(studio: OpenStudio) -> None:
