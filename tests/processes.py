@@ -56,7 +56,7 @@ class Service:
         if name == "api":
             await self.until(lambda: self.said(name, "") and self.answers(), what="the API to answer")
         else:
-            await self.until(lambda: self.said(name, "worker ready"), what="the worker to be ready")
+            await self.until(lambda: self.said(name, "worker ready"), what="the worker to be ready", limit_s=120)
         return process
 
     async def answers(self) -> bool:
