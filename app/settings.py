@@ -261,6 +261,8 @@ def load(**overrides: Any) -> Settings:
         raise ConfigurationError("; ".join(_explain(item) for item in error.errors())) from None
     if settings.engine and settings.env == "production":
         raise ConfigurationError("ACESTEP_ENGINE: another engine is refused when ACESTEP_ENV is production")
+    if os.environ.get("FAILPOINT") and settings.env == "production":
+        raise ConfigurationError("FAILPOINT: for tests only, refused when ACESTEP_ENV is production")
     _check_urls(settings)
     if any("=" not in pair for pair in settings.model_aliases.split(",") if pair.strip()):
         raise ConfigurationError("ACESTEP_MODEL_ALIASES: expected other-name=offered-name,…")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ from inference.audio.kinds import decodable_kinds
 from inference.request import EngineOptions
 from workers.bell import Bell
 from workers.deliver import Deliveries
+from workers.failpoint import Failpoints
 from workers.heartbeat import Heartbeat
 from workers.inputs import Inputs
 from workers.language import offered_names, wants_prompt_slot
@@ -113,6 +115,7 @@ class WorkerProcess:
             limits=Limits(timeout_s=settings.task_timeout, cancel_grace_s=settings.cancel_grace),
             pauses=Pauses(),
             scratch=self._scratch.path,
+            failpoints=Failpoints(os.environ),
         )
         self._prompts = PromptLoop(
             self._slots,

@@ -53,6 +53,12 @@ WHERE id = :id AND tries = :tries AND delivered_at IS NULL AND dead_at IS NULL
 RETURNING id
 """)
 _DROP = text("DELETE FROM webhook_deliveries WHERE id = :id")
+# Of an erased task nothing is kept once it was told.
+_FORGET_TOLD = text("""
+DELETE FROM webhook_deliveries d USING tasks t
+WHERE d.id = :id AND t.seq = d.task_seq AND t.deleted_at IS NOT NULL
+  AND (d.delivered_at IS NOT NULL OR d.dead_at IS NOT NULL)
+""")
 
 _SHOWN = """
 d.id, d.event, t.id AS task_id, d.url, d.created_at, d.tries, d.attempts, d.last_status, d.last_error,
@@ -157,7 +163,10 @@ class Deliveries:
             "attempt": msgspec.json.encode(attempt).decode(),
             "most": MAX_ATTEMPTS_KEPT,
         }
-        return (await self._connection.execute(_RECORD, values)).first() is not None
+        is_recorded = (await self._connection.execute(_RECORD, values)).first() is not None
+        if is_delivered or delay_s is None:
+            await self._connection.execute(_FORGET_TOLD, {"id": delivery_id})
+        return is_recorded
 
     async def drop(self, delivery_id: UUID) -> None:
         """Remove a delivery whose endpoint is gone."""

@@ -18,7 +18,7 @@ _LOOK = (
 _WORK = (
     *_LOOK,
     "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
-    "REVOKE UPDATE ON task_events, task_params, objects FROM {role}",
+    "REVOKE UPDATE ON task_events, task_exports, task_params, objects FROM {role}",
     "REVOKE UPDATE, DELETE ON audit_log FROM {role}",
     "REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
     "GRANT UPDATE (labels) ON task_params TO {role}",

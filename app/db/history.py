@@ -22,7 +22,9 @@ _KEY = "(k.team_id = {of}.team_id OR CAST(:team_id AS bigint) IS NULL)"
 
 _TASK = f"""
 SELECT t.seq, t.id, t.team_id, g.public_id AS public_team_id, k.public_id AS public_key_id,
-       k.prefix AS key_prefix, t.status, t.task_type, t.priority, t.request_id, t.idempotency_key,
+       k.prefix AS key_prefix, t.status, t.task_type, t.priority, t.request_id,
+       coalesce(t.idempotency_key, CASE WHEN CAST(:team_id AS bigint) IS NULL
+                                        THEN t.admin_idempotency_key END) AS idempotency_key,
        t.parent_id, t.parent_relation, t.legal_hold, t.created_at, t.first_started_at, t.started_at,
        t.finished_at, t.deleted_at, now() AS read_at, t.progress, t.stage, t.progress_text,
        t.requested_model, t.model, t.result, t.error_code, t.error_message,

@@ -68,7 +68,7 @@ WHERE w.id = before.id
 RETURNING before.drain_requested AS was_asked
 """)
 
-_TASK_EXISTS = text("SELECT EXISTS (SELECT FROM tasks WHERE id = :id)")
+_TASK_EXISTS = text("SELECT EXISTS (SELECT FROM tasks WHERE id = :id AND deleted_at IS NULL)")
 _TRACES = text("""
 SELECT e.attempt, e.at, e.data->>'code' AS code, e.data->>'trace' AS text
 FROM task_events e JOIN tasks t ON t.seq = e.task_seq
@@ -126,7 +126,7 @@ class Operations:
         return was_asked
 
     async def traces(self, task_id: TaskId) -> list[Trace] | None:
-        """Private texts of failed attempts, None for no such task."""
+        """Private texts of failed attempts, None for no such task, or an erased one."""
         if not await self._connection.scalar(_TASK_EXISTS, {"id": task_id}):
             return None
         return [Trace(**row._mapping) for row in await self._connection.execute(_TRACES, {"id": task_id})]

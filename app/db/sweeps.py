@@ -23,10 +23,15 @@ WHERE status = 'running' AND worker_id = :worker_id
   AND started_at < now() - make_interval(secs => :age_s)
 """)
 _FORGET_KEYS = text("""
-UPDATE tasks SET idempotency_key = NULL, request_hash = NULL
+UPDATE tasks SET idempotency_key = NULL, admin_team_id = NULL, admin_idempotency_key = NULL,
+                 request_hash = NULL
 WHERE seq = ANY(ARRAY(
     SELECT seq FROM tasks
     WHERE idempotency_key IS NOT NULL AND created_at < now() - make_interval(hours => CAST(:hours AS int))
+    LIMIT :most FOR UPDATE SKIP LOCKED) || ARRAY(
+    SELECT seq FROM tasks
+    WHERE admin_idempotency_key IS NOT NULL
+      AND created_at < now() - make_interval(hours => CAST(:hours AS int))
     LIMIT :most FOR UPDATE SKIP LOCKED))
 RETURNING seq
 """)

@@ -215,6 +215,9 @@ class AudioReader(Protocol):
             NotFoundError: unknown, foreign, expired or deleted.
         """
 
+    async def is_there(self, audio: StoredAudio) -> bool:
+        """Whether the store has the clip."""
+
     def open(self, audio: StoredAudio, start: int, end: int) -> AsyncIterator[bytes]:
         """Stream bytes `start` to `end`, end exclusive."""
 
@@ -289,7 +292,7 @@ class Services:
     """
 
     submit: Submit
-    earlier: Callable[[TeamId, Idempotency], Awaitable[Accepted | None]]
+    earlier: Callable[[Idempotency], Awaitable[Accepted | None]]
     format_input: FormatInput
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]

@@ -148,7 +148,7 @@ class Recovery:
         """
         if self._store is None:
             return 0
-        async with self._database.autocommit() as work:
+        async with self._database.transaction() as work:
             keys = await work.objects.expire(most=EXPIRED_AT_ONCE)
         for key in keys:
             await self._store.delete(key)

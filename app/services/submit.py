@@ -1,20 +1,23 @@
 """Accepts a task: seeds drawn once, limits and row in one transaction, bell after the commit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from uuid import uuid4
 
 from app.db.engine import Database, retrying
-from app.db.tasks import NewTask
+from app.db.tasks import Asked, NewTask
+from app.db.unit_of_work import UnitOfWork
 from app.domain import seeds
 from app.domain.controls import clamp_priority
-from app.domain.errors import DatabaseUnavailableError
+from app.domain.errors import ConflictError, DatabaseUnavailableError, ServiceError
 from app.domain.idempotency import Idempotency
-from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role
+from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role, audio_not_available
 from app.domain.ports import Doorbell, Ping
 from app.domain.room import most_audio_s
+from app.domain.rules import language_model_need
 from app.domain.task import Accepted, Caller, Submission, TaskId, TeamId
+from app.services.together import Together
 from app.services.uploads import Taken, Uploads
 
 # How long a submission may wait for a database that restarts before the client is told to come back.
@@ -42,6 +45,8 @@ class Submit:
         self._doorbell = doorbell
         self._queue_limit = queue_limit
         self._ageing_s = ageing_s
+        # The gate lets one transaction through at a time, so those who wait for it share the next one.
+        self._store = Together(self._store_all, key=_idempotency_key)
 
     async def __call__(
         self,
@@ -81,7 +86,7 @@ class Submit:
             self._doorbell.ring([Ping(task.id, 0)])
         return accepted
 
-    async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
+    async def earlier(self, idempotency: Idempotency) -> Accepted | None:
         """The answer to an earlier request with this key, before anything of the new one is judged.
 
         Raises:
@@ -90,7 +95,10 @@ class Submit:
 
         async def look() -> Accepted | None:
             async with self._database.autocommit() as work:
-                return await work.tasks.accepted(team_id, task_id=None, idempotency=idempotency)
+                (found,) = await work.tasks.accepted([Asked(idempotency=idempotency)])
+            if isinstance(found, ConflictError):
+                raise found
+            return found
 
         return await retrying(look, limit_s=RETRY_LIMIT_S)
 
@@ -123,6 +131,7 @@ class Submit:
             priority=submission.priority,
             requested_model=submission.requested_model,
             model=params["model"],
+            needs_lm=language_model_need(params) is not None,
             reserved_seconds=most_audio_s(params, taken.inputs, max_duration_s=self._max_duration_s),
             request=submission.request,
             content_type=submission.content_type,
@@ -139,25 +148,69 @@ class Submit:
         """Whether the row was committed; the gate makes it wait for a try that has not ended."""
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=None)
+            (stored,) = await work.tasks.accepted([Asked(id=task.id)])
             return stored is not None
 
-    async def _store(self, task: NewTask) -> Accepted:
+    async def _store_all(self, tasks: Sequence[NewTask]) -> list[Accepted | Exception]:
+        """Store tasks in one transaction; an answer, or what is wrong with it, for each."""
+        asked = [Asked(id=task.id, idempotency=task.idempotency) for task in tasks]
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=task.idempotency)
-            if stored is not None:
-                return stored
-            room = await work.queue.room(
-                task.team_id, most=self._queue_limit, priority=task.priority, ageing_s=self._ageing_s
-            )
-            room.check(queue_limit=self._queue_limit, model=task.model, wanted_s=task.reserved_seconds)
-            priority, note = clamp_priority(task.priority, max_priority=room.limits.max_priority)
+            known = await work.tasks.accepted(asked)
+            answers: dict[TaskId, Accepted | Exception] = {
+                task.id: answer for task, answer in zip(tasks, known, strict=True) if answer is not None
+            }
+            alike: dict[tuple[TeamId, int], list[NewTask]] = {}
+            for task in tasks:
+                if task.id not in answers:
+                    alike.setdefault((task.team_id, task.priority), []).append(task)
+            # One after the other, so that each group counts those before it.
+            for group in alike.values():
+                answers |= await self._add(work, group)
+        return [answers[task.id] for task in tasks]
+
+    async def _add(self, work: UnitOfWork, group: Sequence[NewTask]) -> dict[TaskId, Accepted | Exception]:
+        """Add tasks of one team and priority, as far as there is room."""
+        first = group[0]
+        room = await work.queue.room(
+            first.team_id,
+            most=self._queue_limit,
+            priority=first.priority,
+            ageing_s=self._ageing_s,
+            places=len(group),
+        )
+        priority, note = clamp_priority(first.priority, max_priority=room.limits.max_priority)
+        answers: dict[TaskId, Accepted | Exception] = {}
+        fitting: list[tuple[NewTask, int]] = []
+        for task in group:
+            try:
+                room.check(queue_limit=self._queue_limit, model=task.model, wanted_s=task.reserved_seconds)
+                shared = await _kept(work, task)
+            except ServiceError as error:
+                answers[task.id] = error
+                continue
             adjustments = [*task.adjustments, *([note] if note else [])]
-            await work.tasks.insert(
-                replace(task, priority=priority, adjustments=adjustments),
-                position=room.position,
-                ageing_s=self._ageing_s,
-                retention_days=self._retention_days,
-            )
-        return Accepted(task_id=task.id, queue_position=room.position)
+            stored = replace(task, priority=priority, adjustments=adjustments, shared=shared)
+            fitting.append((stored, room.position))
+            answers[task.id] = Accepted(task_id=task.id, queue_position=room.position)
+            room = room.after(task.reserved_seconds)
+        if fitting:
+            await work.tasks.insert(fitting, ageing_s=self._ageing_s, retention_days=self._retention_days)
+        return answers
+
+
+def _idempotency_key(task: NewTask) -> tuple[TeamId, str] | None:
+    """Of requests with one key the second has to find the first one."""
+    return (task.idempotency.team_id, task.idempotency.key) if task.idempotency else None
+
+
+async def _kept(work: UnitOfWork, task: NewTask) -> list[int]:
+    """Ids of the inputs that other tasks own; from here on they stay as long as this task may need them."""
+    new = {row["public_key"] for row in task.objects}
+    paths = {given.path for given in task.inputs} - new
+    if not paths:
+        return []
+    kept = await work.objects.keep(task.team_id, sorted(paths))
+    if len(kept) < len(paths):
+        raise ConflictError("input no longer available") if task.parent_id else audio_not_available()
+    return kept

@@ -22,6 +22,8 @@ from tests.processes import STUB, Service, a_service
 from tests.s3 import object_server
 
 STARTS = 20
+ALL_FAULTS = os.environ.get("FAULTS") == "all"
+"""Whether the long tests of single faults run too."""
 
 
 def child_of(pid: int) -> int | None:

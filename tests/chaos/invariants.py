@@ -36,6 +36,7 @@ class Witness:
     refused: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
     final: dict[str, tuple[str, str]] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
     def saw(self, entry: dict[str, Any]) -> bool:
@@ -46,8 +47,9 @@ class Witness:
         told = (state, entry["result"])
         if (before := self.final.get(task_id, told)) != told:
             self.findings.append(f"I3: {task_id} was {before[0]} and became {state}")
-        if entry["status"]:
+        if entry["status"] and task_id not in self.final:
             self.final[task_id] = told
+            self.ended.append(task_id)
         return bool(entry["status"])
 
     def heard(self, response: httpx.Response) -> None:

@@ -35,10 +35,15 @@ NONE = Fault()
 
 
 class Proxy:
-    """Stands before one server; `fault` may change at any time and holds for open connections too."""
+    """Stands before one server; `fault` may change at any time and holds for open connections too.
+
+    Attributes:
+        target: host and port where new connections lead to.
+        port: where this proxy listens.
+    """
 
     def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+        self.target = (host, port)
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], tuple[StreamWriter, ...]] = {}
         self._fault = NONE
@@ -87,7 +92,7 @@ class Proxy:
             if self._fault.reset:
                 _reset(writer)
                 return
-            there, back = await asyncio.open_connection(*self._target)
+            there, back = await asyncio.open_connection(*self.target)
             self._connections[task] = (writer, back)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._carry(reader, back, is_to_server=True))

@@ -78,7 +78,7 @@ async def test_nothing_is_lost_and_nothing_happens_twice() -> None:
     async with a_fleet(
         workers=WORKERS,
         ACESTEP_LEASE_SECONDS="2",
-        ACESTEP_QUEUE_MAXSIZE="20",
+        ACESTEP_QUEUE_MAXSIZE="8",
         ACESTEP_MAX_ATTEMPTS="1000",
         ACESTEP_SHUTDOWN_GRACE="3",
         ACESTEP_CANCEL_GRACE="2",

@@ -1,10 +1,11 @@
-"""Exports of tasks apart from their other events, so that a big one is not in the way of streams."""
+"""Exports apart from the other events of tasks, waits of a team's tasks, usage of all teams by its days."""
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -35,9 +36,25 @@ def upgrade() -> None:
         "CREATE TRIGGER task_exports_append_only BEFORE UPDATE ON task_exports "
         "FOR EACH ROW EXECUTE FUNCTION task_exports_refuse_update()"
     )
+    op.add_column(
+        "team_state",
+        sa.Column(
+            "waits",
+            postgresql.ARRAY(sa.BigInteger()),
+            server_default=sa.text("'{0,0,0,0,0,0,0,0,0,0,0,0,0}'"),
+            nullable=False,
+        ),
+    )
+    op.add_column(
+        "team_state", sa.Column("waits_s", sa.Double(), server_default=sa.text("0"), nullable=False)
+    )
+    op.create_index("ix_usage_daily_of_all", "usage_daily", ["day"])
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.drop_index("ix_usage_daily_of_all", table_name="usage_daily")
+    op.drop_column("team_state", "waits_s")
+    op.drop_column("team_state", "waits")
     op.drop_table("task_exports")
     op.execute("DROP FUNCTION task_exports_refuse_update()")
