@@ -1,8 +1,10 @@
 """Accepts a task: seeds drawn once, limits and row in one transaction, bell after the commit."""
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 from uuid import uuid4
 
 from app.db.engine import Database, retrying
@@ -22,6 +24,25 @@ from app.services.uploads import Taken, Uploads
 
 # How long a submission may wait for a database that restarts before the client is told to come back.
 RETRY_LIMIT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One try to store a task; before the first one nothing of it can be there."""
+
+    task: NewTask
+    is_first: bool
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Whether an earlier commit got no answer, or an earlier request has the client's key."""
+        return not self.is_first or self.task.idempotency is not None
+
+    @property
+    def key(self) -> tuple[TeamId, str] | None:
+        """Of requests with one key the second has to find the first one."""
+        kept = self.task.idempotency
+        return (kept.team_id, kept.key) if kept else None
 
 
 class Submit:
@@ -46,7 +67,7 @@ class Submit:
         self._queue_limit = queue_limit
         self._ageing_s = ageing_s
         # The gate lets one transaction through at a time, so those who wait for it share the next one.
-        self._store = Together(self._store_all, key=_idempotency_key)
+        self._store = Together(self._store_all, key=lambda each: each.key)
 
     async def __call__(
         self,
@@ -72,8 +93,11 @@ class Submit:
             taken = replace(taken, inputs=[*submission.origin.inputs, *taken.inputs])
         task = self._new_task(caller, submission, taken, request_id=request_id, client=client)
         task = replace(task, idempotency=idempotency)
+        tries = itertools.count()
         try:
-            accepted = await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
+            accepted = await retrying(
+                lambda: self._store(_Try(task, is_first=next(tries) == 0)), limit_s=RETRY_LIMIT_S
+            )
         except DatabaseUnavailableError:
             self._uploads.discard_unless(lambda: self._is_stored(task), taken)
             raise
@@ -151,14 +175,17 @@ class Submit:
             (stored,) = await work.tasks.accepted([Asked(id=task.id)])
             return stored is not None
 
-    async def _store_all(self, tasks: Sequence[NewTask]) -> list[Accepted | Exception]:
+    async def _store_all(self, tries: Sequence[_Try]) -> list[Accepted | Exception]:
         """Store tasks in one transaction; an answer, or what is wrong with it, for each."""
-        asked = [Asked(id=task.id, idempotency=task.idempotency) for task in tasks]
+        tasks = [each.task for each in tries]
+        asked = [
+            Asked(id=each.task.id, idempotency=each.task.idempotency) for each in tries if each.may_be_stored
+        ]
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            known = await work.tasks.accepted(asked)
-            answers: dict[TaskId, Accepted | Exception] = {
-                task.id: answer for task, answer in zip(tasks, known, strict=True) if answer is not None
+            known = await work.tasks.accepted(asked) if asked else []
+            answers: dict[Any, Accepted | Exception] = {
+                each.id: answer for each, answer in zip(asked, known, strict=True) if answer is not None
             }
             alike: dict[tuple[TeamId, int], list[NewTask]] = {}
             for task in tasks:
@@ -197,11 +224,6 @@ class Submit:
         if fitting:
             await work.tasks.insert(fitting, ageing_s=self._ageing_s, retention_days=self._retention_days)
         return answers
-
-
-def _idempotency_key(task: NewTask) -> tuple[TeamId, str] | None:
-    """Of requests with one key the second has to find the first one."""
-    return (task.idempotency.team_id, task.idempotency.key) if task.idempotency else None
 
 
 async def _kept(work: UnitOfWork, task: NewTask) -> list[int]:

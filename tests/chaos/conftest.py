@@ -1,6 +1,5 @@
 """One service behind proxies for all tests of single faults; each test mends what it broke."""
 
-import random
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
@@ -10,7 +9,7 @@ from tests.chaos.invariants import Scene, Witness, broken_invariants
 from tests.chaos.proxy import NONE
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def running_fleet() -> AsyncIterator[Fleet]:
     """Two API processes and one worker; all invariants are checked when the last test has ended."""
     async with a_fleet(workers=1, ACESTEP_LEASE_SECONDS="2", ACESTEP_MAX_ATTEMPTS="10") as fleet:
@@ -34,8 +33,3 @@ async def fleet(running_fleet: Fleet) -> AsyncIterator[Fleet]:
     for proxy in (running_fleet.database, running_fleet.redis, running_fleet.bell, running_fleet.s3):
         proxy.fault = NONE
     await running_fleet.settled()
-
-
-@pytest_asyncio.fixture
-async def chance() -> random.Random:
-    return random.Random(1)

@@ -5,10 +5,10 @@ import { RATE_HZ, gainOf } from "./units.js";
 const PIECE_SAMPLES = 60 * RATE_HZ;
 const SMOOTH_S = 0.01;
 
-/** Builds track and master strips; returns `into` (node of a track) and `update` for a changed session. */
-export function mixer(context, session, destination = context.destination) {
+/** Builds track and master strips: `into` is the node of a track, `update` hears of a changed session. */
+export function mixer(context, session) {
   const master = new GainNode(context, { gain: gainOf(session.master.gain_db) });
-  master.connect(destination);
+  master.connect(context.destination);
   const strips = new Map();
   const strip = (track) => {
     // Two channels are forced, because a panner lowers a mono input by 3 dB in the middle.
@@ -28,7 +28,7 @@ export function mixer(context, session, destination = context.destination) {
     }
   };
   update(session, false);
-  return { master, update, into: (track) => strips.get(track).gain };
+  return { master, update, into: (track) => strips.get(track).gain, out: (track) => strips.get(track)?.pan };
 }
 
 function set(context, parameter, value, smooth) {
@@ -42,9 +42,10 @@ export function begin(context, mix, buffers, starts, t0) {
     .filter(({ source }) => buffers.has(source))
     .map((start) => {
       const node = new AudioBufferSourceNode(context, { buffer: buffers.get(start.source) });
-      const level = new GainNode(context);
       const gain = gainOf(start.gain_db);
       const [[first, begins], ...bends] = start.ramps;
+      // The value is given twice: an event may round to just behind the first sample.
+      const level = new GainNode(context, { gain: begins * gain });
       level.gain.setValueAtTime(begins * gain, t0 + first / RATE_HZ);
       for (const [at, value] of bends) level.gain.linearRampToValueAtTime(value * gain, t0 + at / RATE_HZ);
       node.connect(level).connect(mix.into(start.track));

@@ -39,12 +39,16 @@ export function closedBy(name, { category, lm }) {
  * Args: `touched` maps names to values; `sources` has `source` and `reference`, each {path} or {blob, name};
  * `offer` is {category, lm} of the chosen model.
  */
-export function buildRequest({ task, touched, sources = {}, offer, instrumental = false }) {
+export function buildRequest({ task, touched, sources = {}, offer, instrumental = false, describe = false }) {
   const fields = { task_type: task };
-  for (const [name, value] of Object.entries(touched)) {
-    if (belongs(name, task) && !closedBy(name, offer)) fields[name] = value;
+  const isDescribed = describe && task === "text2music" && offer.lm;
+  const unused = isDescribed ? ["prompt", "lyrics"] : ["sample_query"];
+  // The language model plans unless it was switched off; the API's own default is off.
+  const plans = task === "text2music" && offer.lm ? { thinking: true } : {};
+  for (const [name, value] of Object.entries({ ...plans, ...touched })) {
+    if (belongs(name, task) && !closedBy(name, offer) && !unused.includes(name)) fields[name] = value;
   }
-  if (instrumental && belongs("lyrics", task)) fields.lyrics = "[inst]";
+  if (instrumental && !isDescribed && belongs("lyrics", task)) fields.lyrics = "[inst]";
   if (fields.seed !== undefined) fields.use_random_seed = false;
   if (fields.sample_query) fields.sample_mode = true;
   return placeSources(fields, sources, task);

@@ -15,17 +15,6 @@ export function emptySession(id, name, now) {
   };
 }
 
-/** Returns a new id of 16 letters; `random` fills bytes (crypto.randomUUID is missing on plain http). */
-export function makeId(random = (bytes) => crypto.getRandomValues(bytes)) {
-  return Array.from(random(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** Returns a name for a file, from any text. */
-export function fileName(text, fallback = "session") {
-  const plain = text.normalize("NFC").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "").slice(0, 60);
-  return plain.toLowerCase() || fallback;
-}
-
 export const asJson = (session) => new Blob([JSON.stringify(session, null, 1)], { type: "application/json" });
 
 /** Returns a zip of a session and of the audio it has: `audio` is a Map from source id to Blob. */

@@ -1,6 +1,8 @@
 // A recording as a picture under a slider: click or arrows seek, a drag or Shift and arrows select a region.
 import { columns } from "../audio/peaks.js";
-import { RATE_HZ, clock } from "../audio/units.js";
+import { RATE_HZ } from "../audio/units.js";
+import { h } from "../lib/dom.js";
+import { clockText } from "../lib/format.js";
 
 const DRAG_PX = 4;
 const STEP_S = 1;
@@ -13,11 +15,10 @@ const LONG_STEP_S = 5;
  * `snap(seconds)` moves an edge to its grid; labels of the edges are `startLabel` and `endLabel`.
  */
 export function createWaveform(options) {
-  const element = document.createElement("div");
-  element.className = "waveform";
-  const seek = part("div", "waveform-seek", { role: "slider", tabindex: "0", "aria-label": options.label });
-  const canvas = part("canvas", "waveform-picture", { "aria-hidden": "true" });
-  const cursor = part("div", "waveform-cursor", { "aria-hidden": "true" });
+  const element = h("div", { class: "waveform" });
+  const seek = h("div", { class: "waveform-seek", role: "slider", tabindex: "0", "aria-label": options.label });
+  const canvas = h("canvas", { class: "waveform-picture", "aria-hidden": "true" });
+  const cursor = h("div", { class: "waveform-cursor", "aria-hidden": "true" });
   seek.append(canvas, cursor);
   element.append(seek);
   const wave = { ...options, element, seek, canvas, cursor, at: 0, region: null, peaks: null };
@@ -40,13 +41,6 @@ export function createWaveform(options) {
   };
 }
 
-function part(tag, name, attributes = {}) {
-  const element = document.createElement(tag);
-  element.className = name;
-  for (const [attribute, value] of Object.entries(attributes)) element.setAttribute(attribute, value);
-  return element;
-}
-
 function place(wave, seconds) {
   wave.at = Math.max(0, Math.min(seconds, wave.seconds));
   wave.element.style.setProperty("--at", wave.seconds ? wave.at / wave.seconds : 0);
@@ -57,7 +51,7 @@ function describe(slider, wave, value) {
   slider.setAttribute("aria-valuemin", "0");
   slider.setAttribute("aria-valuemax", wave.seconds.toFixed(2));
   slider.setAttribute("aria-valuenow", value.toFixed(2));
-  slider.setAttribute("aria-valuetext", wave.say ? wave.say(value) : clock(value, 1));
+  slider.setAttribute("aria-valuetext", wave.say ? wave.say(value) : clockText(value, 1));
 }
 
 function draw({ canvas, peaks, seconds }) {
@@ -125,9 +119,10 @@ function grow(wave, by) {
 }
 
 function addRegion(wave) {
-  const region = part("div", "waveform-region", { hidden: "" });
+  const region = h("div", { class: "waveform-region", hidden: true });
   const edges = ["start", "end"].map((edge) => {
-    const handle = part("div", `waveform-edge ${edge}`, {
+    const handle = h("div", {
+      class: `waveform-edge ${edge}`,
       role: "slider", tabindex: "0", "aria-label": wave[`${edge}Label`],
     });
     handle.addEventListener("keydown", (event) => onEdgeKey(wave, edge, event));
