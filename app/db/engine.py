@@ -103,7 +103,7 @@ class Database:
             if not is_unavailable(error):
                 raise
             # Texts of drivers can hold addresses; the public text does not.
-            if _sqlstate(error).startswith(OTHER_SCHEMA_SQLSTATES):
+            if sqlstate_of(error).startswith(OTHER_SCHEMA_SQLSTATES):
                 log.error("the schema is not this program's: acestep-service migrate", exc_info=error)
             else:
                 log.warning("database not available", extra={"reason": type(error).__name__})
@@ -116,7 +116,7 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    if _sqlstate(error).startswith(UNAVAILABLE_SQLSTATES + OTHER_SCHEMA_SQLSTATES):
+    if sqlstate_of(error).startswith(UNAVAILABLE_SQLSTATES + OTHER_SCHEMA_SQLSTATES):
         return True
     origin = error.orig if isinstance(error, DBAPIError) else error
     return isinstance(error, OperationalError) or isinstance(
@@ -124,7 +124,8 @@ def is_unavailable(error: BaseException) -> bool:
     )
 
 
-def _sqlstate(error: BaseException) -> str:
+def sqlstate_of(error: BaseException) -> str:
+    """The five characters with which Postgres names an error; empty for others."""
     origin = error.orig if isinstance(error, DBAPIError) else error
     return getattr(origin, "sqlstate", None) or ""
 

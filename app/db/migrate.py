@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from pathlib import Path
 
 from alembic import command
@@ -9,10 +10,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.db.engine import is_unavailable, sqlalchemy_url
+from app.db.engine import is_unavailable, sqlalchemy_url, sqlstate_of
 from app.domain.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaMismatchError
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,9 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _SERVES = text("SELECT value #>> '{}' FROM settings WHERE key = 'schema_serves'")
 # Any constant of our own: every process that migrates takes this session lock.
 LOCK_KEY = 0x0ACE57E9
+# A deadlock, a lock not had in time.
+BUSY_SQLSTATES = ("40", "55P03")
+TRIES = 20
 
 
 def config() -> Config:
@@ -54,7 +59,7 @@ async def migrate(url: str, *, target: str = "head", wait_s: float = 30) -> None
                 found = await connection.run_sync(_revision)
                 await connection.commit()  # migrations begin and end transactions of their own
                 if not is_newer(found):
-                    await connection.run_sync(_run, target)
+                    await _run_beneath_load(connection, target)
                 await connection.commit()
             finally:
                 await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
@@ -74,6 +79,20 @@ async def _lock(connection: AsyncConnection) -> None:
         await asyncio.sleep(0.1)
 
 
+async def _run_beneath_load(connection: AsyncConnection, target: str) -> None:
+    """Try a migration again that met a busy table or a deadlock: each is one transaction, done or not."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            await connection.run_sync(_run, target)
+            break
+        except DBAPIError as error:
+            await connection.rollback()
+            if tries_left == 0 or not sqlstate_of(error).startswith(BUSY_SQLSTATES):
+                raise
+            log.warning("the tables are busy, the migration is tried again", extra={"left": tries_left})
+            await asyncio.sleep(random.uniform(0.2, 1.0))
+
+
 def _run(connection: Connection, target: str) -> None:
     settings = config()
     settings.attributes["connection"] = connection
@@ -90,7 +109,7 @@ async def _until_reachable(engine: AsyncEngine, wait_s: float) -> None:
             async with engine.connect():
                 return
         except Exception as error:
-            sqlstate = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+            sqlstate = sqlstate_of(error)
             if sqlstate.startswith(("28", "3D")):  # wrong user or password, no such database
                 raise DatabaseRefusedError(f"the database refuses the connection: {sqlstate}") from error
             if not is_unavailable(error):

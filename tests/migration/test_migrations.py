@@ -4,7 +4,10 @@ import asyncio
 
 import asyncpg
 import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from app.db import migrate as migrations
 from app.db.engine import Database
 from app.db.migrate import differences, head, migrate, require_schema
 from app.domain.errors import DatabaseUnavailableError, SchemaMismatchError
@@ -81,3 +84,34 @@ async def test_a_schema_that_does_not_fit_makes_the_database_unavailable(empty_u
             assert await work.sweeps.waiting_longer_than(1) == []
     finally:
         await database.close()
+
+
+async def test_a_migration_that_meets_a_busy_table_is_tried_again(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first try gives up at a lock that somebody holds; a later one finds the table free."""
+    await migrate(empty_url)
+    holder = await asyncpg.connect(empty_url)
+    transaction = holder.transaction()
+    await transaction.start()
+    await holder.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+    gave_up, run = asyncio.Event(), migrations._run
+
+    def run_in_haste(connection: Connection, target: str) -> None:
+        connection.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        try:
+            connection.execute(text("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE"))
+        except DBAPIError:
+            gave_up.set()
+            raise
+        connection.commit()
+        run(connection, target)
+
+    monkeypatch.setattr(migrations, "_run", run_in_haste)
+    undoing = asyncio.create_task(migrate(empty_url, target="-1"))
+    await asyncio.wait_for(gave_up.wait(), 40)
+    await transaction.rollback()
+    await holder.close()
+    await asyncio.wait_for(undoing, 40)
+    with pytest.raises(SchemaMismatchError):
+        await require_schema(empty_url)
