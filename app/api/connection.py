@@ -8,6 +8,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.api.envelope import failure_body
 
 HEADER_S = 10.0
+STALL_S = 60.0
+"""How long a client may take nothing of an answer that waits for it."""
 MAX_HEADER_BYTES = 64 * 1024
 
 
@@ -15,6 +17,7 @@ class Connection(HttpToolsProtocol):
     """uvicorn's connection, which may not stay open without a request being made or answered."""
 
     _waiting: TimerHandle | None = None
+    _stalled: TimerHandle | None = None
     _in_header = False
     _header_bytes = 0
 
@@ -24,9 +27,21 @@ class Connection(HttpToolsProtocol):
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Forget the timers."""
         super().connection_lost(exc)
         self._stop_waiting()
+        self._move_on()
+
+    def pause_writing(self) -> None:
+        """Hang up on a client who does not read: it would hold the answer and its file for ever."""
+        super().pause_writing()
+        self._move_on()
+        self._stalled = self.loop.call_later(STALL_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the client reads."""
+        super().resume_writing()
+        self._move_on()
 
     def on_message_begin(self) -> None:
         """Count the header of this request."""
@@ -71,6 +86,11 @@ class Connection(HttpToolsProtocol):
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
+
+    def _move_on(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _give_up(self) -> None:
         self._waiting = None

@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import uvicorn
@@ -127,3 +128,34 @@ async def test_the_rest_of_an_answered_body_may_not_pause(speak: Speak) -> None:
     answer = await speak(head, *[b"x" * 10] * 5, pause_s=0.2)
     assert answer.startswith(b"HTTP/1.1 404")
     assert answer.count(b"HTTP/1.1") == 1
+
+
+async def a_long_answer(scope: Any, receive: Any, send: Any) -> None:
+    """32 MB, more than a connection takes without being read."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(500):
+        await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def test_a_client_that_does_not_read_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "STALL_S", 0.2)
+    async with a_server(a_long_answer) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(HEALTH)
+        await reader.readexactly(100)
+        await asyncio.sleep(1)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await asyncio.wait_for(reader.readexactly(500 * 65536), 40)
+        writer.close()
+
+
+async def test_a_client_that_reads_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "STALL_S", 5.0)
+    async with a_server(a_long_answer) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(HEALTH)
+        for _ in range(20):
+            await reader.readexactly(200_000)
+            await asyncio.sleep(0.01)
+        writer.close()
