@@ -206,6 +206,11 @@ class Settings(BaseSettings):
         return {name.strip(): used.strip() for name, used in pairs}
 
     @property
+    def attempts_dir(self) -> Path:
+        """Folder with the scratch folders of this machine's workers."""
+        return self.tmpdir / "attempts"
+
+    @property
     def input_folders(self) -> tuple[Path, ...]:
         """Folders below which clients may name files of this machine."""
         return tuple(Path(folder.strip()) for folder in self.input_dirs.split(",") if folder.strip())
@@ -256,6 +261,8 @@ def load(**overrides: Any) -> Settings:
         raise ConfigurationError("; ".join(_explain(item) for item in error.errors())) from None
     if settings.engine and settings.env == "production":
         raise ConfigurationError("ACESTEP_ENGINE: another engine is refused when ACESTEP_ENV is production")
+    if os.environ.get("FAILPOINT") and settings.env == "production":
+        raise ConfigurationError("FAILPOINT: for tests only, refused when ACESTEP_ENV is production")
     _check_urls(settings)
     if any("=" not in pair for pair in settings.model_aliases.split(",") if pair.strip()):
         raise ConfigurationError("ACESTEP_MODEL_ALIASES: expected other-name=offered-name,…")

@@ -24,7 +24,7 @@ from app.api.keys import change_key, create_key, key, keys, revoke_key, rotate_k
 from app.api.metrics import metrics
 from app.api.models import model_inventory, models
 from app.api.openapi import openapi_json
-from app.api.pages import docs, web
+from app.api.pages import admin, docs, studio, web
 from app.api.query_result import query_result
 from app.api.release_task import release_task
 from app.api.stats import stats
@@ -34,6 +34,7 @@ from app.api.teams import change_team, create_team, team, teams
 from app.api.usage import usage
 from app.api.webhooks import (
     add_webhook,
+    all_deliveries,
     change_webhook,
     delete_webhook,
     deliveries,
@@ -83,6 +84,7 @@ HANDLERS = (
     change_webhook,
     delete_webhook,
     deliveries,
+    all_deliveries,
     redeliver,
     rotate_webhook_secret,
     edit,
@@ -90,7 +92,7 @@ HANDLERS = (
     retry,
     run_again,
 )
-PAGES = (openapi_json, docs, web)
+PAGES = (openapi_json, docs, studio, admin, web)
 """Routes that the OpenAPI document does not describe; they need no key."""
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]

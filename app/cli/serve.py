@@ -190,11 +190,11 @@ def _accepts(host: str, port: int) -> bool:
 
 def _tell(settings: Settings) -> None:
     shown = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
-    click.echo(f"ACE-Step service on http://{shown}:{settings.api_port} with {', '.join(settings.models)}")
+    address = f"http://{shown}:{settings.api_port}"
+    click.echo(f"ACE-Step service on {address} with {', '.join(settings.models)}")
+    click.echo(f"Studio: {address}/studio   Admin: {address}/admin   API: {address}/docs")
     if TINY_MODEL in settings.models:
         click.echo(NOISE)
-    if not settings.api_key.get_secret_value() and settings.api_host not in ("127.0.0.1", "localhost", "::1"):
-        click.echo("Warning: reachable from other machines without a key; set ACESTEP_API_KEY.", err=True)
 
 
 @dataclass

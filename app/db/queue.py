@@ -4,7 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.turns import NEXT_TURN, PRESENT
-from app.domain.room import Room, Use
+from app.domain.room import COUNTED, Room, Use
 from app.domain.task import TeamId
 from app.domain.teams import TeamLimits
 
@@ -12,9 +12,6 @@ from app.domain.teams import TeamLimits
 GATE_KEY = 0x0ACE57E0
 
 _LOCK_GATE = text("SELECT pg_advisory_xact_lock(:key)")
-
-# Places are counted so far and no further, however long the queue is: behind it a task is "at least here".
-COUNTED = 2000
 
 # With an order, so that the planner reads an index: a limit alone can make it read the table.
 _OF_TEAM = "q.status = 'queued' AND q.lane = 1 AND q.team_id"

@@ -28,8 +28,8 @@ from app.domain.tracing import current_traceparent
 class NewTask:
     """A task to insert; times and numbers are given by the database.
 
-    `objects` has the column values of inputs that are new in the store; `reserved_seconds` is the most audio
-    that the task may produce.
+    `objects` has the column values of inputs that are new in the store, `shared` the ids of those that other
+    tasks own; `reserved_seconds` is the most audio that the task may produce.
     """
 
     id: TaskId
@@ -44,6 +44,7 @@ class NewTask:
     priority: int = 0
     requested_model: str | None = None
     model: str
+    needs_lm: bool = False
     idempotency: Idempotency | None = None
     reserved_seconds: float = 0.0
     request: Mapping[str, Any]
@@ -52,6 +53,7 @@ class NewTask:
     adjustments: Sequence[Any] = ()
     inputs: Sequence[TaskInput] = ()
     objects: Sequence[Mapping[str, Any]] = ()
+    shared: Sequence[int] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     client: Mapping[str, str] | None = None
     webhook_url: str | None = None
@@ -73,6 +75,16 @@ class ClaimedTask:
     inputs: list[dict[str, Any]]
     request_id: str = ""
     traceparent: str | None = None
+    public_team_id: UUID | None = None
+
+    def log_fields(self) -> dict[str, object]:
+        """What names the task in log lines."""
+        return {
+            "task_id": self.id,
+            "attempt": self.attempt,
+            "team": self.public_team_id,
+            "request_id": self.request_id,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +121,6 @@ class Actor:
 class Asked:
     """A request that may have been accepted before, under this id or with its key."""
 
-    team_id: TeamId
     id: TaskId | None = None
     idempotency: Idempotency | None = None
 
@@ -127,8 +138,10 @@ class Tasks:
         """
         values = {
             "ids": [each.id for each in asked],
-            "teams": [each.team_id for each in asked],
+            "teams": [each.idempotency.team_id if each.idempotency else None for each in asked],
+            "admins": [each.idempotency is not None and each.idempotency.is_admin for each in asked],
             "keys": [each.idempotency.key if each.idempotency else None for each in asked],
+            "hashes": [each.idempotency.digest if each.idempotency else None for each in asked],
         }
         rows = await self._connection.execute(sql.ACCEPTED, values)
         found: list[Accepted | ConflictError | None] = [None] * len(asked)
@@ -162,9 +175,18 @@ class Tasks:
         )
 
     async def claim(
-        self, *, worker_id: UUID, models: Sequence[str], kinds: Sequence[str], lease_s: float
+        self,
+        *,
+        worker_id: UUID,
+        models: Sequence[str],
+        kinds: Sequence[str],
+        lease_s: float,
+        has_lm: bool = True,
     ) -> list[ClaimedTask]:
         """Take the best eligible task: fairest team first, then its lane, rank and age.
+
+        Args:
+            has_lm: the worker offers a language model.
 
         Returns:
             The claimed task, or nothing. More than one would be a fault of the planner; the caller must
@@ -172,12 +194,19 @@ class Tasks:
         """
         rows = await self._connection.execute(
             claim_sql.CLAIM,
-            {"worker_id": worker_id, "models": list(models), "kinds": list(kinds), "lease_s": lease_s},
+            {
+                "worker_id": worker_id,
+                "models": list(models),
+                "kinds": list(kinds),
+                "lease_s": lease_s,
+                "has_lm": has_lm,
+            },
         )
         return [
             ClaimedTask(
                 id=TaskId(row.id),
                 team_id=TeamId(row.team_id),
+                public_team_id=row.public_team_id,
                 attempt=row.attempt,
                 crashes=row.crashes,
                 kind=row.kind,
@@ -191,19 +220,20 @@ class Tasks:
             for row in rows
         ]
 
-    async def eligible_exists(self, *, models: Sequence[str], kinds: Sequence[str]) -> bool:
+    async def eligible_exists(
+        self, *, models: Sequence[str], kinds: Sequence[str], has_lm: bool = True
+    ) -> bool:
         """Whether some queued task of these models may start now (an empty claim can be a mere collision)."""
-        values = {"models": list(models), "kinds": list(kinds)}
+        values = {"models": list(models), "kinds": list(kinds), "has_lm": has_lm}
         found = await self._connection.scalar(claim_sql.ELIGIBLE, values)
         return bool(found)
 
     async def waited_long_exists(
-        self, *, models: Sequence[str], kinds: Sequence[str], waited_s: float
+        self, *, models: Sequence[str], kinds: Sequence[str], waited_s: float, has_lm: bool = True
     ) -> bool:
         """Whether some queued task of these models could have started `waited_s` ago, and still may."""
-        found = await self._connection.scalar(
-            claim_sql.WAITED_LONG, {"models": list(models), "kinds": list(kinds), "waited_s": waited_s}
-        )
+        values = {"models": list(models), "kinds": list(kinds), "waited_s": waited_s, "has_lm": has_lm}
+        found = await self._connection.scalar(claim_sql.WAITED_LONG, values)
         return bool(found)
 
     async def heartbeat(
@@ -419,14 +449,18 @@ _CHILD_DIED = {"reason": "child_died"}
 def _columns(task: NewTask, number: int, position: int) -> dict[str, Any]:
     """Values of one task as `INSERT` names them."""
     values = {name: getattr(task, name) for name in NewTask.__dataclass_fields__ if name != "idempotency"}
-    kept = task.idempotency
+    return {**values, "n": number, "position": position, **_idempotency(task), **_found_by(task)}
+
+
+def _idempotency(task: NewTask) -> dict[str, Any]:
+    """The key among those of the task's team, or of the team of an admin who belongs to another one."""
+    given = task.idempotency
+    key, is_own = (given.key, given.team_id == task.team_id) if given else (None, True)
     return {
-        **values,
-        "n": number,
-        "position": position,
-        "idempotency_key": kept.key if kept else None,
-        "request_hash": kept.digest.hex() if kept else None,
-        **_found_by(task),
+        "idempotency_key": key if is_own else None,
+        "admin_team_id": given.team_id if given and not is_own else None,
+        "admin_idempotency_key": None if is_own else key,
+        "request_hash": given.digest.hex() if given else None,
     }
 
 

@@ -11,6 +11,9 @@ from app.domain.teams import TeamLimits
 
 QUEUE_FULL_RETRY_AFTER_S = 5
 LONGEST_RETRY_AFTER_S = 3600
+COUNTED = 2000
+"""Places are counted so far, as to count a hundred thousand waiting tasks takes fifty times as long; a number
+above it is the least that the place can be."""
 AUTOMATIC_S = 60.0
 """Length of a clip where neither the client, nor a source, nor a language model gives one."""
 

@@ -14,9 +14,10 @@ from app.domain import seeds
 from app.domain.controls import clamp_priority
 from app.domain.errors import ConflictError, DatabaseUnavailableError, ServiceError
 from app.domain.idempotency import Idempotency
-from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role
+from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role, audio_not_available
 from app.domain.ports import Doorbell, Ping
 from app.domain.room import most_audio_s
+from app.domain.rules import language_model_need
 from app.domain.task import Accepted, Caller, Submission, TaskId, TeamId
 from app.services.together import Together
 from app.services.uploads import Taken, Uploads
@@ -41,7 +42,7 @@ class _Try:
     def key(self) -> tuple[TeamId, str] | None:
         """Of requests with one key the second has to find the first one."""
         kept = self.task.idempotency
-        return (self.task.team_id, kept.key) if kept else None
+        return (kept.team_id, kept.key) if kept else None
 
 
 class Submit:
@@ -109,7 +110,7 @@ class Submit:
             self._doorbell.ring([Ping(task.id, 0)])
         return accepted
 
-    async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
+    async def earlier(self, idempotency: Idempotency) -> Accepted | None:
         """The answer to an earlier request with this key, before anything of the new one is judged.
 
         Raises:
@@ -118,7 +119,7 @@ class Submit:
 
         async def look() -> Accepted | None:
             async with self._database.autocommit() as work:
-                (found,) = await work.tasks.accepted([Asked(team_id=team_id, idempotency=idempotency)])
+                (found,) = await work.tasks.accepted([Asked(idempotency=idempotency)])
             if isinstance(found, ConflictError):
                 raise found
             return found
@@ -154,6 +155,7 @@ class Submit:
             priority=submission.priority,
             requested_model=submission.requested_model,
             model=params["model"],
+            needs_lm=language_model_need(params) is not None,
             reserved_seconds=most_audio_s(params, taken.inputs, max_duration_s=self._max_duration_s),
             request=submission.request,
             content_type=submission.content_type,
@@ -170,16 +172,14 @@ class Submit:
         """Whether the row was committed; the gate makes it wait for a try that has not ended."""
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            (stored,) = await work.tasks.accepted([Asked(team_id=task.team_id, id=task.id)])
+            (stored,) = await work.tasks.accepted([Asked(id=task.id)])
             return stored is not None
 
     async def _store_all(self, tries: Sequence[_Try]) -> list[Accepted | Exception]:
         """Store tasks in one transaction; an answer, or what is wrong with it, for each."""
         tasks = [each.task for each in tries]
         asked = [
-            Asked(team_id=each.task.team_id, id=each.task.id, idempotency=each.task.idempotency)
-            for each in tries
-            if each.may_be_stored
+            Asked(id=each.task.id, idempotency=each.task.idempotency) for each in tries if each.may_be_stored
         ]
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
@@ -212,13 +212,27 @@ class Submit:
         for task in group:
             try:
                 room.check(queue_limit=self._queue_limit, model=task.model, wanted_s=task.reserved_seconds)
+                shared = await _kept(work, task)
             except ServiceError as error:
                 answers[task.id] = error
                 continue
             adjustments = [*task.adjustments, *([note] if note else [])]
-            fitting.append((replace(task, priority=priority, adjustments=adjustments), room.position))
+            stored = replace(task, priority=priority, adjustments=adjustments, shared=shared)
+            fitting.append((stored, room.position))
             answers[task.id] = Accepted(task_id=task.id, queue_position=room.position)
             room = room.after(task.reserved_seconds)
         if fitting:
             await work.tasks.insert(fitting, ageing_s=self._ageing_s, retention_days=self._retention_days)
         return answers
+
+
+async def _kept(work: UnitOfWork, task: NewTask) -> list[int]:
+    """Ids of the inputs that other tasks own; from here on they stay as long as this task may need them."""
+    new = {row["public_key"] for row in task.objects}
+    paths = {given.path for given in task.inputs} - new
+    if not paths:
+        return []
+    kept = await work.objects.keep(task.team_id, sorted(paths))
+    if len(kept) < len(paths):
+        raise ConflictError("input no longer available") if task.parent_id else audio_not_available()
+    return kept

@@ -16,7 +16,7 @@ from tests.integration.api.conftest import OPERATOR, World
 from tests.integration.api.test_isolation import routes
 
 TASK = uuid4()
-OPEN_ROUTES = {"/health", "/docs", "/openapi.json", "/web/{name}"}
+OPEN_ROUTES = {"/health", "/docs", "/studio", "/admin", "/openapi.json", "/web/{path}"}
 WITH_BODY = ("POST", "PATCH")
 ENDLESS = {"/v1/tasks/stream"}
 
