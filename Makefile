@@ -42,6 +42,7 @@ test: $(READY)
 	@$(BIN)/python -m pytest
 
 bench: $(READY)
+	@$(BIN)/python -m tests.bench.queue
 	@$(BIN)/python -m tests.bench.overlap
 	@$(BIN)/python -m tests.bench.latency
 	@$(BIN)/python -m tests.bench.overhead
