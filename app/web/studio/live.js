@@ -38,7 +38,19 @@ export function followJobs({ api, store, name, onNews = () => {} }) {
   };
   lead({ name, signal: end.signal, work: (signal) => readStream({ api, signal, channel, tell, line, hear }) });
   channel.postMessage({ hello: true });
-  const polling = poll({
+  const polling = pollOpen(api, store, line);
+  return {
+    ask,
+    stop: () => {
+      polling.stop();
+      end.abort();
+      channel.close();
+    },
+  };
+}
+
+function pollOpen(api, store, line) {
+  return poll({
     everyMs: POLL_MS,
     ask: async (signal) => {
       line.turn += 1;
@@ -48,14 +60,6 @@ export function followJobs({ api, store, name, onNews = () => {} }) {
       if (open.length && (!line.live || isWaiting)) await askOpen(api, store, signal);
     },
   });
-  return {
-    ask,
-    stop: () => {
-      polling.stop();
-      end.abort();
-      channel.close();
-    },
-  };
 }
 
 function readStream({ api, signal, channel, tell, line, hear }) {

@@ -9,6 +9,8 @@ const MOST_CANVAS_PX = 8192;
 /** Returns {draw(lane, track, session, selected)}; elements are kept by clip. */
 export function createClips(studio, act) {
   const elements = new Map();
+  // A canvas has no size while its area is hidden: it is painted when it gets one, and at every zoom.
+  const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => target.repaint?.()));
   return {
     draw: (lane, track, session, selected) => {
       const ids = new Set(track.clips.map(({ id }) => id));
@@ -23,6 +25,7 @@ export function createClips(studio, act) {
           element?.remove();
           element = makeClipElement(clip.id, studio, act);
           elements.set(clip.id, element);
+          sizes.observe(element.querySelector("canvas"));
           lane.append(element);
         }
         drawClip(element, clip, track, session, selected, studio);
@@ -78,13 +81,16 @@ async function drawWave(element, clip, source, { sound }) {
     const peaks = await sound.peaks(source);
     element.classList.remove("gone");
     if (element.dataset.look !== look || !element.isConnected) return;
-    paint(element.querySelector("canvas"), peaks, clip);
+    const canvas = element.querySelector("canvas");
+    canvas.repaint = () => paint(canvas, peaks, clip);
+    canvas.repaint();
   } catch {
     element.classList.add("gone");
   }
 }
 
 function paint(canvas, peaks, { offset, length }) {
+  if (!canvas.clientWidth) return;
   const scale = devicePixelRatio || 1;
   const width = Math.max(1, Math.min(MOST_CANVAS_PX, Math.round(canvas.clientWidth * scale)));
   const height = Math.max(1, Math.round(canvas.clientHeight * scale));

@@ -39,9 +39,16 @@ export function createPlayer({ load, volume = 1 }) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    ...controls(audio, state, load, tell),
+  };
+}
+
+/** What one can do with the player. */
+function controls(audio, state, load, tell) {
+  return {
     open: (clip) => openClip(audio, state, clip, load),
     async play(clip, at = null) {
-      const { rate } = { rate: audio.playbackRate };
+      const rate = audio.playbackRate;
       if (clip && clip.id !== state.clip?.id) await openClip(audio, state, clip, load);
       audio.playbackRate = rate;
       if (at !== null) audio.currentTime = at;
