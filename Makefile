@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test bench bench-history fuzz check format docs
+.PHONY: help setup demo serve test bench bench-history fuzz security check format docs
 
 help:
 	@echo "make demo    set up, generate one clip over HTTP, restart everything, compare"
@@ -18,6 +18,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make bench   time the engine and the service against the bare library and the ideal"
 	@echo "make fuzz    send 20000 random requests, in open and closed mode, made from the OpenAPI document"
+	@echo "make security   the list of docs/security.md in full, half an hour or more (ONLY=\"S3 S14\" for some of it)"
 	@echo "make bench-history   lists, statistics, claim and poll at 10^5 and 10^6 tasks (ROWS=$(ROWS)), some ten minutes"
 	@echo "make check   formatting, lint, types, import contracts, migrations"
 
@@ -44,9 +45,13 @@ bench: $(READY)
 	@$(BIN)/python -m tests.bench.overlap
 	@$(BIN)/python -m tests.bench.latency
 	@$(BIN)/python -m tests.bench.overhead
+	@$(BIN)/python -m tests.bench.recovery
 
 fuzz: $(READY)
 	@FUZZ_REQUESTS=10000 $(BIN)/python -m pytest -s tests/acceptance/test_fuzz.py
+
+security: $(READY)
+	@$(BIN)/python -m tests.security $(ONLY)
 
 bench-history: $(READY)
 	@$(BIN)/python -m tests.bench.history $(ROWS)

@@ -81,6 +81,14 @@ class JsonFormatter(logging.Formatter):
         return self._redact(f"{key}={value}").removeprefix(f"{key}=")
 
 
+_redact_own = Redaction()
+
+
+def redacted(text: str) -> str:
+    """Return the text without the secrets of this process."""
+    return _redact_own(text)
+
+
 _FORMATTERS = {"text": RedactingFormatter, "json": JsonFormatter}
 
 
@@ -90,6 +98,9 @@ def configure(level: str, *, secrets: Iterable[str] = (), form: str = "text") ->
     Args:
         form: `text` or `json`.
     """
+    global _redact_own
+    secrets = tuple(secrets)
+    _redact_own = Redaction(secrets)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_FORMATTERS[form](secrets))
     root = logging.getLogger()
@@ -97,6 +108,8 @@ def configure(level: str, *, secrets: Iterable[str] = (), form: str = "text") ->
     root.setLevel(level.upper())
     for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic", "arq", "asyncio", "opentelemetry"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    if root.level <= logging.DEBUG:
+        logging.getLogger(__name__).warning("level debug: texts of users can reach the log")
 
 
 def trace_of(error: BaseException) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
@@ -34,6 +35,7 @@ from app.services.limits import TeamOffers
 from app.services.lists import Lists
 from app.services.metrics import Metrics
 from app.services.models import Models
+from app.services.neighbours import Neighbours
 from app.services.operations import Operations
 from app.services.prompting import Prompting
 from app.services.query import Query
@@ -49,7 +51,7 @@ from app.services.usage import Usage
 from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.storage.choose import choose_store
-from app.storage.scratch import make_scratch
+from app.storage.scratch import Scratch, abandoned, make_scratch
 from app.traces import make_tracer
 
 
@@ -66,7 +68,7 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
     async with database.autocommit() as work:
         default_team = await work.keys.default_team()
     spool_dir = settings.tmpdir / "uploads" / f"{os.getpid()}-{uuid4().hex}"
-    await asyncio.to_thread(make_scratch, spool_dir)
+    scratch = await asyncio.to_thread(make_scratch, spool_dir)
     feed = Feed(database)
     tracer = make_tracer(settings.otel_endpoint, service="acestep-api", version=version("acestep-service"))
     services = _services(settings, database, doorbell, spool_dir, pepper, feed, redis_url, tracer)
@@ -96,7 +98,8 @@ async def build(settings: Settings, *, database_url: str, redis_url: str, pepper
         idempotency_h=settings.idempotency_hours,
         model_wait_s=settings.model_wait,
     )
-    lifespan = _lifespan(database, doorbell, recovery, feed, redis_url, tracer)
+    neighbours = Neighbours(recovery, abandoned=partial(abandoned, settings.attempts_dir))
+    lifespan = _lifespan(database, doorbell, recovery, neighbours, feed, redis_url, tracer, scratch)
     return create_app(services, config, lifespan=[lifespan], counted=counted)
 
 
@@ -198,6 +201,7 @@ def _limits(settings: Settings) -> Limits:
         text_chars=settings.max_text_chars,
         codes_chars=settings.max_codes_chars,
         webhook_http=settings.webhook_allow_http,
+        webhook_networks=parse_networks(settings.webhook_allow_networks),
     )
 
 
@@ -205,9 +209,11 @@ def _lifespan(
     database: Database,
     doorbell: ArqDoorbell,
     recovery: Recovery,
+    neighbours: Neighbours,
     feed: Feed,
     redis_url: str,
     tracer: Tracer,
+    scratch: Scratch,
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     async def hear_changes() -> None:
         await hear(redis_url, CHANGE_CHANNEL, lambda _: feed.look_soon())
@@ -217,6 +223,7 @@ def _lifespan(
         await doorbell.start()
         background = [
             asyncio.create_task(recovery.run_forever(), name="sweeper"),
+            asyncio.create_task(neighbours.run_forever(), name="neighbours"),
             asyncio.create_task(feed.run_forever(), name="feed"),
             asyncio.create_task(keep_listening(hear_changes, what="changes"), name="changes"),
         ]
@@ -229,5 +236,6 @@ def _lifespan(
             await doorbell.close()
             await database.close()
             await asyncio.to_thread(tracer.close)
+            await asyncio.to_thread(scratch.remove)
 
     return lifespan

@@ -200,15 +200,15 @@ class Settings(BaseSettings):
         return Path(self.lm_model_path).name
 
     @property
-    def weights(self) -> tuple[str, ...]:
-        """Names of the models that have to be on this machine."""
-        return (*self.models, self.lm_model) if self.init_llm is True else self.models
-
-    @property
     def aliases(self) -> dict[str, str]:
         """Requested model name -> offered model name, as the operator mapped them."""
         pairs = (pair.split("=", 1) for pair in self.model_aliases.split(",") if pair.strip())
         return {name.strip(): used.strip() for name, used in pairs}
+
+    @property
+    def attempts_dir(self) -> Path:
+        """Folder with the scratch folders of this machine's workers."""
+        return self.tmpdir / "attempts"
 
     @property
     def input_folders(self) -> tuple[Path, ...]:
@@ -261,6 +261,8 @@ def load(**overrides: Any) -> Settings:
         raise ConfigurationError("; ".join(_explain(item) for item in error.errors())) from None
     if settings.engine and settings.env == "production":
         raise ConfigurationError("ACESTEP_ENGINE: another engine is refused when ACESTEP_ENV is production")
+    if os.environ.get("FAILPOINT") and settings.env == "production":
+        raise ConfigurationError("FAILPOINT: for tests only, refused when ACESTEP_ENV is production")
     _check_urls(settings)
     if any("=" not in pair for pair in settings.model_aliases.split(",") if pair.strip()):
         raise ConfigurationError("ACESTEP_MODEL_ALIASES: expected other-name=offered-name,…")

@@ -25,6 +25,10 @@ def main() -> int:
     asking.add_argument("names", nargs="+")
     fetching = actions.add_parser("download", help="bring the files of these models")
     fetching.add_argument("names", nargs="+")
+    fetching.add_argument(
+        "--where-it-fits", metavar="NAME", help="one more, if the accelerator has room for it"
+    )
+    fetching.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     fetching.add_argument("--source", default="auto", help="auto, huggingface, modelscope, or a folder")
     checking = actions.add_parser("verify", help="read all files again and compare their hashes")
     checking.add_argument("names", nargs="*")
@@ -51,6 +55,10 @@ def _run(arguments: argparse.Namespace) -> int:
                 registry.require(name, models_dir)
         case "download":
             bring(arguments.names, models_dir, arguments.source, console)
+            if arguments.where_it_fits is not None:
+                bring_where_it_fits(
+                    arguments.where_it_fits, models_dir, arguments.source, console, device=arguments.device
+                )
         case "verify":
             return 0 if verify(arguments.names, models_dir, console) else 1
     return 0
@@ -83,6 +91,20 @@ def bring(names: Sequence[str], models_dir: Path, source: str, console: Console)
         download(specs, models_dir, source_of(source), console)
     for spec in specs:
         registry.require(spec.name, models_dir)
+
+
+def bring_where_it_fits(name: str, models_dir: Path, source: str, console: Console, *, device: str) -> None:
+    """Download one more model if the accelerator has room for it; without it the others still serve."""
+    try:
+        if not registry.missing([registry.find(name, models_dir)], models_dir):
+            return
+        # Only here: loading torch takes seconds.
+        from inference.diffusion.placement import Machine
+
+        if Machine.look(device).has_room_for_language:
+            bring([name], models_dir, source, console)
+    except (ModelNotAvailable, DownloadFailed) as error:
+        console.print(f"Going on without a language model: {error}")
 
 
 def verify(names: Sequence[str], models_dir: Path, console: Console) -> bool:

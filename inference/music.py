@@ -28,9 +28,6 @@ from inference.request import (
 
 log = logging.getLogger(__name__)
 
-# Cards with less memory have no room for a language model beside a diffusion model.
-SMALLEST_CARD_BYTES = 12 * 10**9
-
 
 class MusicEngine:
     """See `inference.engine.Engine`."""
@@ -139,8 +136,7 @@ def offered_language_models(
 ) -> tuple[ModelSpec, ...]:
     """Return the wanted language models that the machine has room for; a tiny one always fits."""
     specs = tuple(locate(name)[0] for name in options.language_models)
-    has_room = machine.memory_bytes is not None and machine.memory_bytes >= SMALLEST_CARD_BYTES
-    if has_room or not options.lm_where_it_fits:
+    if machine.has_room_for_language or not options.lm_where_it_fits:
         return specs
     return tuple(spec for spec in specs if spec.is_built_here)
 

@@ -11,6 +11,7 @@ import asyncpg
 
 from app.db.engine import Database
 from app.db.tasks import Actor, ClaimedTask, NewTask
+from app.db.workers import WorkerReport
 from app.domain.inputs import TaskInput
 from app.domain.ports import ObjectStore
 from app.domain.probe import PLAIN_KINDS
@@ -29,6 +30,7 @@ async def a_task(
     model: str = MODEL,
     priority: int = 0,
     task_type: str = "text2music",
+    needs_lm: bool = False,
     key_id: int | None = None,
     labels: Mapping[str, str] | None = None,
     inputs: Sequence[TaskInput] = (),
@@ -45,6 +47,7 @@ async def a_task(
         request_id="test",
         task_type=task_type,
         model=model,
+        needs_lm=needs_lm,
         priority=priority,
         request={},
         content_type="application/json",
@@ -55,7 +58,7 @@ async def a_task(
     async with db.transaction() as work:
         await work.queue.lock_gate()
         room = await work.queue.room(team, priority=priority, ageing_s=600)
-        await work.tasks.insert(task, position=room.position, ageing_s=600)
+        await work.tasks.insert([(task, room.position)], ageing_s=600)
     return task.id
 
 
@@ -188,6 +191,26 @@ async def a_team(url: str, name: str, **limits: Any) -> TeamId:
     finally:
         await connection.close()
     return TeamId(team_id)
+
+
+async def a_worker_elsewhere(db: Database, *models: str, language_model: str | None = None) -> None:
+    """Report a worker that offers these models, and takes no tasks."""
+    offered = [{"name": model, "category": "turbo", "tasks": []} for model in models]
+    if language_model:
+        offered.append({"name": language_model, "category": "lm", "tasks": []})
+    report = WorkerReport(
+        id=uuid4(),
+        host="h",
+        pid=1,
+        version="1",
+        state="ready",
+        slots=1,
+        models=offered,
+        loaded=[],
+        device="cpu",
+    )
+    async with db.autocommit() as work:
+        await work.workers.report(report)
 
 
 async def plain_kinds() -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Hears the doorbell: an arq worker whose only job says "look now"; the slots do the rest.
+"""Hears the doorbell: hints, and an arq worker whose only job says "look now"; the slots do the rest.
 
 arq stays in this file and in `app/queue`. Its defaults do not fit (it repeats jobs, keeps results, pickles,
 re-queues on signals), so every setting below is chosen; claiming goes on from Postgres while Redis is away.
@@ -13,8 +13,15 @@ from arq.typing import WorkerCoroutine
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from app.queue.doorbell import BELL_FUNCTION, BELL_QUEUE, decode_job, encode_job, redis_settings
-from app.queue.listening import keep_listening
+from app.queue.doorbell import (
+    BELL_FUNCTION,
+    BELL_QUEUE,
+    HINT_CHANNEL,
+    decode_job,
+    encode_job,
+    redis_settings,
+)
+from app.queue.listening import hear, keep_listening
 
 POLL_DELAY_S = 0.05
 # A Redis that hangs must not keep a worker from stopping.
@@ -25,6 +32,7 @@ class Bell:
     """Wakes idle slots on a ring."""
 
     def __init__(self, redis_url: str, *, slots: int) -> None:
+        self._redis_url = redis_url
         self._settings = redis_settings(redis_url)
         self._slots = slots
         self._idle = 0
@@ -47,7 +55,13 @@ class Bell:
 
     async def run_forever(self) -> None:
         """Listen until cancelled, connecting again whenever Redis went away."""
-        await keep_listening(self._listen, what="doorbell")
+        async with asyncio.TaskGroup() as ears:
+            ears.create_task(keep_listening(self._listen, what="doorbell"))
+            ears.create_task(keep_listening(self._hear_hints, what="hints"))
+
+    async def _hear_hints(self) -> None:
+        """Wake at once, where arq would poll; a hint that is lost costs only that."""
+        await hear(self._redis_url, HINT_CHANNEL, lambda _: self._rung.set())
 
     async def _listen(self) -> None:
         pool = await create_pool(self._settings, job_serializer=encode_job, job_deserializer=decode_job)

@@ -120,4 +120,6 @@ def child_environment(inherited: Mapping[str, str], added: Mapping[str, str]) ->
     search = [inherited.get("PYTHONPATH", "")]
     if _PACKAGES_ROOT.name != "site-packages":
         search.insert(0, str(_PACKAGES_ROOT))
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, search)), "HF_HUB_OFFLINE": "1"} | dict(added)
+    # Neither models nor reports about their use: a child has no business in the network.
+    quiet = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, search))} | quiet | dict(added)

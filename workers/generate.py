@@ -11,6 +11,7 @@ from pathlib import Path
 from app.domain.log_fields import log_fields
 from app.domain.tracing import Tracer
 from workers.compute import Compute
+from workers.failpoint import Failpoints
 from workers.heartbeat import Heartbeat
 from workers.job import RunningJob
 from workers.settle import Settle
@@ -33,6 +34,7 @@ class Generate:
         heartbeat: Heartbeat,
         scratch: Path,
         tracer: Tracer,
+        failpoints: Failpoints,
     ) -> None:
         self._slot = slot
         self._compute = compute
@@ -41,6 +43,7 @@ class Generate:
         self._heartbeat = heartbeat
         self._scratch = scratch
         self._tracer = tracer
+        self._failpoints = failpoints
 
     async def __call__(self, job: RunningJob) -> None:
         """Run one claimed task to an outcome; never raises for a fault of the job.
@@ -50,7 +53,7 @@ class Generate:
         """
         task = job.task
         with (
-            log_fields(task_id=task.id, attempt=task.attempt, team=task.team_id, request_id=task.request_id),
+            log_fields(**task.log_fields()),
             self._tracer.span("task", parent=task.traceparent, task=str(task.id), attempt=task.attempt),
         ):
             await self._run(job)
@@ -60,6 +63,7 @@ class Generate:
         log.info("task claimed")
         self._heartbeat.add(job)
         try:
+            self._failpoints.hit("worker.after_claim")
             await asyncio.to_thread(scratch.mkdir, parents=True, exist_ok=True)
             result = await self._compute(job, scratch)
             if await self._upload(job, result):

@@ -13,6 +13,7 @@ from workers.bell import Bell
 from workers.failure import ChildDied, JobFailed
 from workers.generate import Generate
 from workers.job import RunningJob
+from workers.language import is_language_model
 from workers.line import Line
 from workers.selftest import SelfTest
 from workers.slot import Slot
@@ -119,7 +120,9 @@ class SlotLoop:
         """Claim one task and let it run; False if there was none."""
         if self._fleet.drain_requested or not await self._has_child():
             return False
-        task = await self._lifecycle.claim(self._models, loaded=self.loaded)
+        task = await self._lifecycle.claim(
+            self._models, loaded=self.loaded, has_lm=any(map(is_language_model, self._slot.models))
+        )
         if task is None:
             return False
         job = RunningJob(task)

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import os
-import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,17 +20,19 @@ from app.queue.doorbell import ArqDoorbell
 from app.services.deliver import Deliver
 from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
+from app.services.neighbours import Neighbours
 from app.services.recovery import Recovery
 from app.services.retention import Retention
 from app.services.sealing import Sealing
 from app.settings import Settings
 from app.storage.choose import choose_store
-from app.storage.scratch import make_scratch
+from app.storage.scratch import Scratch, abandoned
 from app.traces import make_tracer
 from inference.audio.kinds import decodable_kinds
 from inference.request import EngineOptions
 from workers.bell import Bell
 from workers.deliver import Deliveries
+from workers.failpoint import Failpoints
 from workers.heartbeat import Heartbeat
 from workers.inputs import Inputs
 from workers.language import offered_names, wants_prompt_slot
@@ -57,7 +59,7 @@ class WorkerProcess:
         self._tracer = make_tracer(
             settings.otel_endpoint, service="acestep-worker", version=version("acestep-service")
         )
-        self._scratch = settings.tmpdir / "attempts" / f"{os.getpid()}-{worker_id}"
+        self._scratch = Scratch(settings.attempts_dir / str(worker_id))
         self._database = Database(
             database_url, pool_size=5 + settings.queue_workers, application_name="acestep-worker"
         )
@@ -99,6 +101,7 @@ class WorkerProcess:
             model_wait_s=settings.model_wait,
             retention=Retention(self._database, store, record_days=settings.record_retention_days),
         )
+        self._neighbours = Neighbours(self._recovery, abandoned=partial(abandoned, settings.attempts_dir))
         self._deliveries = _deliveries(settings, self._database)
         shared = Shared(
             lifecycle=lifecycle,
@@ -111,7 +114,8 @@ class WorkerProcess:
             tracer=self._tracer,
             limits=Limits(timeout_s=settings.task_timeout, cancel_grace_s=settings.cancel_grace),
             pauses=Pauses(),
-            scratch=self._scratch,
+            scratch=self._scratch.path,
+            failpoints=Failpoints(os.environ),
         )
         self._prompts = PromptLoop(
             self._slots,
@@ -143,16 +147,15 @@ class WorkerProcess:
         Raises:
             ChildDied, JobFailed: a child could not start (a missing model, say); the text says what to do.
         """
-        await asyncio.to_thread(make_scratch, self._scratch)
         await self._store.health()
         await self._doorbell.start()
         await self._fleet.report()
-        background: list[asyncio.Task[None]] = []
+        background = [asyncio.create_task(self._neighbours.run_forever(), name="neighbours")]
         try:
             if not await self._start_slots(stop):
                 return
             await self._fleet.change("ready")
-            background = [
+            background += [
                 asyncio.create_task(self._heartbeat.run_forever(), name="heartbeat"),
                 asyncio.create_task(self._bell.run_forever(), name="bell"),
                 asyncio.create_task(self._nudges.run_forever(), name="nudges"),
@@ -223,7 +226,7 @@ class WorkerProcess:
         await self._doorbell.close()
         await self._database.close()
         await asyncio.to_thread(self._tracer.close)
-        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+        await asyncio.to_thread(self._scratch.remove)
         log.info("worker ended")
 
     async def _tell_health(self) -> None:

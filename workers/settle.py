@@ -2,7 +2,7 @@
 
 import logging
 
-from app.logs import trace_of
+from app.logs import redacted, trace_of
 from app.services.lifecycle import Lifecycle
 from workers.failure import ChildDied, JobCancelled, JobFailed, TaskFailed, TaskReleased
 from workers.job import RunningJob
@@ -49,13 +49,14 @@ class Settle:
 
     async def _failed(self, job: RunningJob, failure: JobFailed | TaskFailed) -> None:
         log.warning("task failed", extra={"code": failure.code, "reason": failure.message})
-        if failure.trace:
-            log.debug("traceback of the failed task\n%s", failure.trace)
+        trace = redacted(failure.trace) if failure.trace else None
+        if trace:
+            log.debug("traceback of the failed task\n%s", trace)
         await self._lifecycle.fail(
             job.task,
             code=failure.code,
             message=failure.message,
-            trace=failure.trace,
+            trace=trace,
             retryable=failure.retryable,
             gpu_seconds=job.gpu_seconds,
             peak_memory_bytes=failure.peak_memory_bytes,

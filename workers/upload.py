@@ -12,6 +12,7 @@ from app.domain.errors import StorageRefusedError, StorageUnavailableError
 from app.domain.ports import ObjectStore
 from app.services.lifecycle import RESULT_HOLD_S, Lifecycle
 from inference.request import GenerationResult
+from workers.failpoint import Failpoints
 from workers.failure import JobCancelled, TaskFailed
 from workers.hold import while_store_is_away
 from workers.job import RunningJob
@@ -26,10 +27,13 @@ LAST_PUT_S = 10.0
 class Upload:
     """Objects first, row second; a refused row means that the objects are nobody's, so they go."""
 
-    def __init__(self, *, lifecycle: Lifecycle, store: ObjectStore, watch: Watch) -> None:
+    def __init__(
+        self, *, lifecycle: Lifecycle, store: ObjectStore, watch: Watch, failpoints: Failpoints
+    ) -> None:
         self._lifecycle = lifecycle
         self._store = store
         self._watch = watch
+        self._failpoints = failpoints
 
     async def __call__(self, job: RunningJob, result: GenerationResult) -> bool:
         """Store the clips and finish the task; False if it was asked to stop first, or is not ours.
@@ -44,10 +48,12 @@ class Upload:
             raise TaskFailed("internal", f"the engine delivered {len(result.clips)} of {wanted} clips")
         rows = [object_row(task, clip) for clip in result.clips]
         await self._put_all(job, rows, [Path(clip.path) for clip in result.clips])
+        self._failpoints.hit("worker.after_put")
         job.ending = True
         done = await self._lifecycle.succeed(
             task, result=stored_result(task, result), clips=rows, gpu_seconds=job.gpu_seconds
         )
+        self._failpoints.hit("worker.after_finish")
         if not done:
             log.warning("late result dropped", extra={"task_id": task.id, "attempt": task.attempt})
             # Changes nothing unless a cancel came first.

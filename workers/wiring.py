@@ -1,7 +1,7 @@
 """Puts a slot into service: its line, and the way of its jobs through child and store."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.domain.ports import ObjectStore
@@ -10,6 +10,7 @@ from app.services.fleet import Fleet
 from app.services.lifecycle import Lifecycle
 from workers.bell import Bell
 from workers.compute import Compute
+from workers.failpoint import Failpoints
 from workers.generate import Generate
 from workers.heartbeat import Heartbeat
 from workers.inputs import Inputs
@@ -38,6 +39,7 @@ class Shared:
     limits: Limits
     pauses: Pauses
     scratch: Path
+    failpoints: Failpoints = field(default_factory=lambda: Failpoints({}))
 
 
 def loop_of(
@@ -59,11 +61,14 @@ def loop_of(
             watch=watch,
             pace=shared.pace,
         ),
-        upload=Upload(lifecycle=shared.lifecycle, store=shared.store, watch=watch),
+        upload=Upload(
+            lifecycle=shared.lifecycle, store=shared.store, watch=watch, failpoints=shared.failpoints
+        ),
         settle=Settle(shared.lifecycle),
         heartbeat=shared.heartbeat,
         scratch=shared.scratch,
         tracer=shared.tracer,
+        failpoints=shared.failpoints,
     )
     return SlotLoop(
         slot,

@@ -5,9 +5,11 @@ import time
 from contextvars import ContextVar
 
 from litestar.enums import ScopeType
+from litestar.exceptions import LitestarException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from app.api.counted import Counted
+from app.domain.errors import ServiceError
 from app.domain.log_fields import log_fields
 
 log = logging.getLogger(__name__)
@@ -43,11 +45,23 @@ class AccessLog:
         try:
             with log_fields(request_id=scope["state"]["request_id"]):
                 await self._app(scope, receive, count)
+        except LitestarException as error:
+            # In the middle of a body nothing can be said any more: the connection is closed before its end.
+            if not status or not _is_known(error.__cause__):
+                raise
+            log.warning("answer broken off", extra={"request_id": scope["state"]["request_id"]})
         finally:
             line = _line(scope, status, sent_bytes, time.perf_counter() - started)
             log.info("answered", extra=line)
             if status:  # else the client left before there was an answer
                 self._counted.answered(scope["method"], str(line["route"]), status, began_s)
+
+
+def _is_known(error: BaseException | None) -> bool:
+    """Whether it is one of the service's own errors, or a task group that ended by one."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(ServiceError)[1] is None
+    return isinstance(error, ServiceError)
 
 
 def _line(scope: HTTPScope, status: int, sent_bytes: int, seconds: float) -> dict[str, object]:

@@ -37,9 +37,12 @@ async def audio(request: HttpRequest) -> Response[bytes] | Stream:
     headers["Content-Length"] = str(part.end - part.start)
     if part.status == 206:
         headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{stored.size_bytes}"
+    reader = context_of(request).services.audio
     if request.method == HttpMethod.HEAD:
+        if not await reader.is_there(stored):
+            raise _unknown()
         return Response(b"", status_code=part.status, media_type=stored.mime, headers=headers)
-    content = context_of(request).services.audio.open(stored, part.start, part.end)
+    content = reader.open(stored, part.start, part.end)
     # The first chunk is read before the answer begins, so that a missing object is still a 404.
     first = await anext(content, None)
     if first is None:

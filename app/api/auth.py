@@ -44,7 +44,7 @@ class Authenticator:
             UnauthorizedError: no key, or a wrong one.
             ForbiddenError: the key lacks the scope.
         """
-        if await self._is_open():
+        if await self.is_open():
             return _allowed(self._anyone, scope)
         token = body.get(TOKEN_FIELD)
         # ai_token decides alone: a valid header does not rescue a wrong one (API reference, section 1).
@@ -62,14 +62,15 @@ class Authenticator:
             UnauthorizedError: no key, or a wrong one.
             ForbiddenError: the key lacks the scope.
         """
-        if await self._is_open():
+        if await self.is_open():
             return _allowed(self._anyone, scope)
         key = _key_of(authorization)
         if not key:
             raise UnauthorizedError("missing Authorization header")
         return _allowed(await self._caller(key, "invalid API key"), scope)
 
-    async def _is_open(self) -> bool:
+    async def is_open(self) -> bool:
+        """Whether everybody may call, without a key."""
         return self._bootstrap is None and not await self._has_keys()
 
     async def _caller(self, key: str, refusal: str) -> Caller:

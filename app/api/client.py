@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from app.api.context import HttpRequest, context_of
+from app.domain.credentials import without_credentials
 
 _MAX_AGENT_CHARS = 256
 
@@ -12,4 +13,5 @@ def client_of(request: HttpRequest) -> Mapping[str, str] | None:
     if not context_of(request).config.record_client:
         return None
     address = request.client.host if request.client else ""
-    return {"ip": address, "user_agent": request.headers.get("user-agent", "")[:_MAX_AGENT_CHARS]}
+    agent = without_credentials(request.headers.get("user-agent", ""))
+    return {"ip": address, "user_agent": agent[:_MAX_AGENT_CHARS]}

@@ -7,6 +7,8 @@ from uuid import uuid4
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from app.domain.credentials import without_credentials
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = b"GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _REQUEST_HEADERS = (
@@ -74,4 +76,5 @@ def _header(scope: HTTPScope, name: bytes) -> bytes:
 
 
 def _request_id(given: bytes) -> bytes:
-    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex.encode()
+    is_name = _REQUEST_ID.fullmatch(given) and without_credentials(given.decode()) == given.decode()
+    return given if is_name else uuid4().hex.encode()

@@ -5,18 +5,19 @@ What the database knows is read at every scrape, so that all API processes tell 
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
+from itertools import accumulate
 from typing import Final
 
 from litestar import Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app.api.context import HttpRequest, context_of
 from app.domain.addresses import is_in
 from app.domain.errors import DatabaseUnavailableError
 from app.domain.keys import Scope
-from app.domain.numbers import Numbers
+from app.domain.numbers import WAIT_BOUNDS_S, Numbers
 
 _QUANTILES: Final = ("0.5", "0.95")
 
@@ -67,7 +68,7 @@ def _families(numbers: Numbers) -> Iterator[Metric]:
         running.add_metric([team.name], team.running)
         for outcome in ("succeeded", "failed", "cancelled"):
             ended.add_metric([team.name, outcome], getattr(team, outcome))
-    yield from (waiting, oldest, running, ended)
+    yield from (waiting, oldest, running, ended, _waits(numbers))
     stages = GaugeMetricFamily(
         "acestep_recent_stage_seconds",
         "Seconds of a stage over the latest tasks, as many as ACESTEP_AVG_WINDOW says.",
@@ -87,6 +88,16 @@ def _families(numbers: Numbers) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "acestep_webhooks_oldest_seconds", "Age of the oldest one.", value=numbers.deliveries_oldest_s
     )
+
+
+def _waits(numbers: Numbers) -> Metric:
+    about = "Seconds from the submission of a task to its first start."
+    family = HistogramMetricFamily("acestep_queue_wait_seconds", about, labels=["team"])
+    bounds = [*(str(float(bound)) for bound in WAIT_BOUNDS_S), "+Inf"]
+    for team in numbers.teams:
+        counts = [float(count) for count in accumulate(team.waits)]
+        family.add_metric([team.name], list(zip(bounds, counts, strict=True)), team.waits_s)
+    return family
 
 
 def _of_workers(numbers: Numbers) -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from app.api.envelope import success
 from app.api.shapes import AcceptedTask
 from app.domain.idempotency import Idempotency, read_idempotency
 from app.domain.inputs import ReceivedFile, Role
+from app.domain.keys import Scope
 from app.domain.task import Accepted, Caller
 
 REPLAYED = "Idempotent-Replayed"
@@ -31,11 +32,18 @@ async def accept_once(
         accept: stores the task; not called where an answer is known.
         operation: verb and object, so that one key is not used for two of them.
     """
-    idempotency = read_idempotency(request.headers.get("idempotency-key"), operation, fields, files)
+    idempotency = read_idempotency(
+        request.headers.get("idempotency-key"),
+        operation,
+        fields,
+        files,
+        team_id=caller.team_id,
+        is_admin=Scope.ADMIN in caller.scopes,
+    )
     earlier = None
     if idempotency is not None:
         # Before anything is judged: what was valid then is answered as it was then.
-        earlier = await context_of(request).services.earlier(caller.team_id, idempotency)
+        earlier = await context_of(request).services.earlier(idempotency)
     accepted = earlier or await accept(idempotency)
     data = AcceptedTask(task_id=str(accepted.task_id), queue_position=accepted.queue_position)
     return success(data, headers={REPLAYED: "true"} if accepted.is_replayed else {})

@@ -14,7 +14,7 @@ _Count = Annotated[int, Meta(ge=0)]
 
 
 class AcceptedTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored task; `queue_position` counts the waiting tasks from 1."""
+    """A stored task; `queue_position` counts the waiting tasks from 1; above 2000 it is the least."""
 
     task_id: str
     status: Literal["queued"] = "queued"

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -41,7 +41,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         print_json(findings)
     else:
-        _print(findings)
+        print_findings(findings)
     if any(finding.health is Health.FAIL for finding in findings):
         sys.exit(1)
 
@@ -95,7 +95,7 @@ def _models(settings: Settings) -> Finding:
 
 async def _servers(settings: Settings) -> list[Finding]:
     try:
-        database_url, redis_url = await _addresses(settings)
+        database_url, redis_url = await addresses(settings)
         await require_schema(database_url, wait_s=3)
     except EmbeddedError as error:
         return [fail("postgres", str(error), "start acestep-api, or set DATABASE_URL")]
@@ -116,8 +116,8 @@ async def _servers(settings: Settings) -> list[Finding]:
         await database.close()
 
 
-async def _addresses(settings: Settings) -> tuple[str, str]:
-    """Addresses of Postgres and Redis: as configured, else those of the `acestep-api` that runs here."""
+async def addresses(settings: Settings) -> tuple[str, str]:
+    """Return where Postgres and Redis are: as configured, else those of the `acestep-api` that runs here."""
     redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
     if settings.database_url:
         return settings.database_url.get_secret_value(), redis
@@ -125,7 +125,8 @@ async def _addresses(settings: Settings) -> tuple[str, str]:
     return running.database_url, redis or running.redis_url or ""
 
 
-def _print(findings: list[Finding]) -> None:
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print a line each, and below it the remedy."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
         word, colour = MARKS[finding.health]

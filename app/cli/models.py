@@ -35,7 +35,7 @@ def download(names: Sequence[str], source: str | None) -> None:
     An interrupted download goes on where it stopped.
     """
     settings = settings_or_exit(download_source=source)
-    _become("download", "--source", settings.download_source, *(names or settings.weights))
+    _become("download", "--source", settings.download_source, *(names or _configured(settings)))
 
 
 @models.command()
@@ -53,7 +53,7 @@ def bring_models(settings: Settings) -> None:
     """
     if settings.engine:
         return
-    command = _command(settings, "download", "--source", settings.download_source, *settings.weights)
+    command = _command(settings, "download", "--source", settings.download_source, *_configured(settings))
     # If we are killed, the download ends too; what came stays, and the next one goes on from there.
     bound = [
         sys.executable,
@@ -67,6 +67,18 @@ def bring_models(settings: Settings) -> None:
     ]
     if subprocess.run([*bound, *command], check=False).returncode != 0:
         raise SystemExit(1)
+
+
+def _configured(settings: Settings) -> tuple[str, ...]:
+    """The diffusion models, and the language model: in any case, where it fits, or not at all."""
+    match settings.init_llm:
+        case True:
+            return (*settings.models, settings.lm_model)
+        case "auto":
+            fitting = ("--where-it-fits", settings.lm_model, "--device", settings.device)
+            return (*settings.models, *fitting)
+        case _:
+            return settings.models
 
 
 def _become(action: str, *arguments: str) -> None:

@@ -195,8 +195,6 @@ def _tell(settings: Settings) -> None:
     click.echo(f"Studio: {address}/studio   Admin: {address}/admin   API: {address}/docs")
     if TINY_MODEL in settings.models:
         click.echo(NOISE)
-    if not settings.api_key.get_secret_value() and settings.api_host not in ("127.0.0.1", "localhost", "::1"):
-        click.echo("Warning: reachable from other machines without a key; set ACESTEP_API_KEY.", err=True)
 
 
 @dataclass

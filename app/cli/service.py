@@ -1,6 +1,7 @@
 """`acestep-service`: the single processes of an installation, for hosts that run their own servers."""
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -17,14 +18,25 @@ from app.cli.doctor import doctor
 from app.cli.keys import key
 from app.cli.models import models
 from app.cli.secret_files import write_secrets
+from app.cli.servers import servers
 from app.cli.task import task
 from app.cli.teams import team
+from app.cli.verify import verify
+from app.db.grants import grant
 from app.db.migrate import migrate, require_schema
-from app.domain.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaMismatchError
+from app.domain.errors import (
+    ConflictError,
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    SchemaMismatchError,
+)
 from app.main import build
 from app.settings import Settings
 
+log = logging.getLogger(__name__)
+
 BACKLOG = 2048
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,8 +49,10 @@ main.add_command(team)
 main.add_command(key)
 main.add_command(task)
 main.add_command(doctor)
+main.add_command(verify)
 main.add_command(models)
 main.add_command(write_secrets)
+main.add_command(servers)
 
 
 @main.command()
@@ -60,16 +74,26 @@ def worker() -> None:
 
 
 @main.command("migrate")
-def migrate_command() -> None:
-    """Bring the database to the newest schema."""
+@click.option("--app-role", help="Role of API and workers: may neither alter tables nor rewrite records.")
+@click.option("--reader-role", help="Role for reports: may only read.")
+def migrate_command(app_role: str | None, reader_role: str | None) -> None:
+    """Bring the database to the newest schema, as the owner of its tables, and give existing roles rights."""
     settings = settings_or_exit()
     logs.configure(settings.log_level, secrets=settings.secrets, form=settings.log_format)
     (database_url,) = _require(settings, "database_url")
     try:
-        asyncio.run(migrate(database_url))
+        asyncio.run(_migrate(database_url, app_role=app_role, reader_role=reader_role))
     except (DatabaseUnavailableError, DatabaseRefusedError) as error:
         raise click.ClickException(f"{error}; check DATABASE_URL") from None
+    except ConflictError as error:
+        raise click.ClickException(str(error)) from None
     click.echo("the schema is up to date")
+
+
+async def _migrate(url: str, *, app_role: str | None, reader_role: str | None) -> None:
+    await migrate(url)
+    if app_role or reader_role:
+        await grant(url, app_role=app_role, reader_role=reader_role)
 
 
 def _require(settings: Settings, *fields: str) -> list[str]:
@@ -105,6 +129,8 @@ async def _serve(settings: Settings) -> None:
         backlog=BACKLOG,
         timeout_graceful_shutdown=10,
     )
+    if settings.api_host not in LOOPBACK and await app.state["context"].auth.is_open():
+        log.warning("other machines can submit tasks without a key: set ACESTEP_API_KEY or make a key")
     with listen(settings.api_host, settings.api_port, shared=settings.api_workers > 1) as listening:
         await _Server(config, on_stop=app.state["context"].services.streams.end).serve(sockets=[listening])
 

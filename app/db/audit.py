@@ -11,7 +11,7 @@ from app.domain.audit_log import AuditEntry
 
 _NOTE = text("""
 INSERT INTO audit_log (actor, action, object, change)
-VALUES (:actor, :action, :object, CAST(:change AS jsonb))
+VALUES (:actor, :action, :object, CAST(:change AS jsonb)) RETURNING id
 """)
 _PAGE = text("""
 SELECT id AS number, at, actor, action, object, change FROM audit_log
@@ -26,10 +26,12 @@ class Audit:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def note(self, actor: str, action: str, object_: str, change: Mapping[str, Any]) -> None:
-        """Record who changed what; `change` never holds a secret."""
+    async def note(self, actor: str, action: str, object_: str, change: Mapping[str, Any]) -> int:
+        """Record who did what; `change` never holds a secret. Returns the number of the entry."""
         values = {"actor": actor, "action": action, "object": object_}
-        await self._connection.execute(_NOTE, {**values, "change": msgspec.json.encode(change).decode()})
+        values["change"] = msgspec.json.encode(change).decode()
+        number: int = (await self._connection.execute(_NOTE, values)).scalar_one()
+        return number
 
     async def page(self, *, before: int | None, most: int) -> list[AuditEntry]:
         """Entries before a number, newest first."""

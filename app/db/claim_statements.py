@@ -4,10 +4,16 @@ from sqlalchemy import text
 
 from app.db.outbox import tell
 from app.db.turns import NEXT_TURN, PRESENT
+from app.domain.numbers import WAIT_BOUNDS_S
 
+# A task that needs a language model is left to workers that offer one beside its model. Where none has for
+# five minutes (a restart takes less) anybody takes it: it ends with the reason instead of waiting for ever.
 _ELIGIBLE_TASK = """
 q.status = 'queued' AND q.run_after <= now()
       AND q.model = ANY(CAST(:models AS text[])) AND q.kind = ANY(CAST(:kinds AS text[]))
+      AND (NOT q.needs_lm OR CAST(:has_lm AS bool) OR q.model <> ALL(ARRAY(
+           SELECT m.value->>'name' FROM workers w CROSS JOIN jsonb_array_elements(w.models) m
+           WHERE w.seen_at > now() - interval '5 minutes' AND w.models @> '[{"category": "lm"}]')))
 """
 
 
@@ -35,6 +41,12 @@ WAITED_LONG = text(
 )
 
 _FAIREST_FIRST = "ORDER BY r.next_turn, r.last_served NULLS FIRST, r.team_id LIMIT 1"
+
+# What is added to the waits of the team; 1-based, as arrays are.
+_IS_FIRST = "FILTER (WHERE lane > 0 AND attempt = 1)"
+_BOUNDS = f"CAST(ARRAY{list(WAIT_BOUNDS_S)} AS float8[])"
+_FIRST_STARTS = f"""count(*) {_IS_FIRST} AS begun, coalesce(sum(waited_s) {_IS_FIRST}, 0) AS waited_s,
+                 coalesce(max(width_bucket(waited_s, {_BOUNDS})), 0) + 1 AS wait"""
 
 # Weighted round robin. A team whose row another claim holds is passed over for one that would be next anyway;
 # else the claim waits, as any other choice would be unfair under load.
@@ -72,7 +84,8 @@ WITH {PRESENT}, ready AS MATERIALIZED (
         progress = 0.01, stage = 'loading', progress_text = 'initializing'
     WHERE seq = (SELECT seq FROM picked) AND status = 'queued'
     RETURNING seq, id, team_id, attempt, crashes, kind, task_type, lane, model, request_id, status,
-              error_code, error_message
+              error_code, error_message,
+              greatest(0, CAST(extract(epoch FROM first_started_at - created_at) AS float8)) AS waited_s
 ), served AS (
     UPDATE team_state s SET
         running = s.running + c.songs, last_served = now(),
@@ -81,16 +94,19 @@ WITH {PRESENT}, ready AS MATERIALIZED (
         still_waiting = CASE WHEN c.songs > 0 THEN coalesce(c.slots > 1, TRUE) AND coalesce((
             SELECT TRUE FROM tasks q WHERE q.team_id = c.team_id AND {_ELIGIBLE_TASK}
             AND q.lane > 0 AND q.seq <> c.seq ORDER BY q.lane, q.queue_rank, q.seq LIMIT 1), FALSE)
-                        ELSE s.still_waiting END
-    FROM (SELECT count(*) FILTER (WHERE lane > 0) AS songs, max(seq) AS seq FROM claimed) one,
-         LATERAL (SELECT one.songs, one.seq, team.* FROM team) c
+                        ELSE s.still_waiting END,
+        waits[c.wait] = s.waits[c.wait] + c.begun, waits_s = s.waits_s + c.waited_s
+    FROM (SELECT count(*) FILTER (WHERE lane > 0) AS songs, max(seq) AS seq,
+                 {_FIRST_STARTS}
+          FROM claimed) one,
+         LATERAL (SELECT one.*, team.* FROM team) c
     WHERE s.team_id = c.team_id AND c.seq IS NOT NULL
 ), noted AS (
     INSERT INTO task_events (task_seq, team_id, event, attempt, actor_kind, actor_id)
     SELECT seq, team_id, 'claimed', attempt, 'worker', CAST(CAST(:worker_id AS uuid) AS text)
     FROM claimed
 ){tell("claimed", "'task.started'", is_final=False)}
-SELECT c.id, c.team_id, c.attempt, c.crashes, c.kind, c.task_type, c.model, c.request_id, p.params, p.inputs,
-       p.traceparent
-FROM claimed c JOIN task_params p ON p.task_seq = c.seq
+SELECT c.id, c.team_id, g.public_id AS public_team_id, c.attempt, c.crashes, c.kind, c.task_type, c.model,
+       c.request_id, p.params, p.inputs, p.traceparent
+FROM claimed c JOIN task_params p ON p.task_seq = c.seq JOIN teams g ON g.id = c.team_id
 """)  # noqa: S608

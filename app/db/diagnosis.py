@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _SERVER_VERSION = text("SHOW server_version")
 _PAUSED = text("SELECT EXISTS (SELECT FROM settings WHERE key = 'queue_paused' AND value = 'true'::jsonb)")
 _WAITING = text("""
-SELECT model, count(*) AS tasks, extract(epoch FROM now() - min(created_at))::float8 AS oldest_s
+SELECT model, count(*) AS tasks, count(*) FILTER (WHERE needs_lm) AS need_lm,
+       extract(epoch FROM now() - min(created_at))::float8 AS oldest_s
 FROM tasks WHERE status = 'queued' AND lane = 1 GROUP BY model ORDER BY model
 """)
 _AT_LIMIT = text("""
@@ -24,11 +25,15 @@ ORDER BY t.name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingFor:
-    """Waiting tasks of one model, and the seconds that the oldest of them has waited."""
+    """Waiting tasks of one model, and the seconds that the oldest of them has waited.
+
+    `need_lm`: those that cannot run without a language model.
+    """
 
     model: str
     tasks: int
     oldest_s: float
+    need_lm: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

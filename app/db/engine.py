@@ -23,6 +23,9 @@ T = TypeVar("T")
 # Lost connection, no resources (disk full, too many connections), shutdown and start-up, a time limit, a lock
 # not had, read-only after a failover, an idle connection ended, broken storage, a deadlock: all may pass.
 UNAVAILABLE_SQLSTATES = ("08", "53", "57P", "57014", "55P03", "25P03", "25006", "58", "40")
+# A table or column that is not there, or not any more as a prepared statement knows it: the schema is another
+# than this program's until its migration has run.
+OTHER_SCHEMA_SQLSTATES = ("42P01", "42703", "0A000")
 
 IDLE_S = 10
 """Longest pause inside a transaction."""
@@ -47,6 +50,7 @@ class Database:
             sqlalchemy_url(url),
             pool_size=pool_size,
             max_overflow=0,
+            hide_parameters=True,  # the texts of errors go into logs, the words of users do not
             pool_timeout=5,
             json_deserializer=msgspec.json.decode,
             connect_args={
@@ -99,7 +103,10 @@ class Database:
             if not is_unavailable(error):
                 raise
             # Texts of drivers can hold addresses; the public text does not.
-            log.warning("database not available", extra={"reason": type(error).__name__})
+            if _sqlstate(error).startswith(OTHER_SCHEMA_SQLSTATES):
+                log.error("the schema is not this program's: acestep-service migrate", exc_info=error)
+            else:
+                log.warning("database not available", extra={"reason": type(error).__name__})
             raise DatabaseUnavailableError from error
 
 
@@ -109,13 +116,17 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    sqlstate = getattr(origin, "sqlstate", None) or ""
-    if sqlstate.startswith(UNAVAILABLE_SQLSTATES):
+    if _sqlstate(error).startswith(UNAVAILABLE_SQLSTATES + OTHER_SCHEMA_SQLSTATES):
         return True
+    origin = error.orig if isinstance(error, DBAPIError) else error
     return isinstance(error, OperationalError) or isinstance(
         getattr(origin, "__cause__", None), asyncpg.InterfaceError | OSError | TimeoutError
     )
+
+
+def _sqlstate(error: BaseException) -> str:
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(origin, "sqlstate", None) or ""
 
 
 async def retrying(

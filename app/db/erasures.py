@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.objects import LOCK_OF_TASKS, NEEDED
 from app.db.search_models import LISTED
 from app.db.tasks import Actor
 
-# Rows first: nobody is sent to an object that is going. Deliveries of webhooks hold no content.
-_ERASE = text("""
+# Rows first: nobody is sent to an object that is going. One that another task needs goes when it does not
+# need it any more: its time is over from now on.
+_ERASE = text(f"""
 WITH erased AS (
-    UPDATE tasks SET deleted_at = now(), progress_text = NULL, batch_key = NULL,
-                     result = CASE WHEN result IS NOT NULL THEN '{}'::jsonb END
+    UPDATE tasks SET deleted_at = now(), progress_text = NULL, batch_key = NULL, error_message = NULL,
+                     request_id = '', requested_model = NULL,
+                     result = CASE WHEN result IS NOT NULL THEN '{{}}'::jsonb END
     WHERE seq = ANY(CAST(:seqs AS bigint[])) AND finished_at IS NOT NULL AND deleted_at IS NULL
     RETURNING seq, team_id
 ), params AS (
@@ -21,18 +24,38 @@ WITH erased AS (
     DELETE FROM task_terms USING erased WHERE task_seq = erased.seq
 ), words AS (
     DELETE FROM task_words USING erased WHERE task_seq = erased.seq
+), inputs AS (
+    DELETE FROM task_inputs USING erased WHERE task_seq = erased.seq
 ), objects AS (
-    UPDATE objects o SET deleted_at = now(), delete_reason = 'erased'
+    UPDATE objects o SET
+        deleted_at = CASE WHEN NOT {NEEDED} THEN now() END,
+        delete_reason = CASE WHEN NOT {NEEDED} THEN 'erased' END, expires_at = now()
     FROM erased WHERE o.task_seq = erased.seq AND o.deleted_at IS NULL
-    RETURNING o.storage_key
+    RETURNING o.storage_key, o.deleted_at
+), told AS (
+    UPDATE webhook_deliveries d SET
+        attempts = '[]'::jsonb, last_error = NULL,
+        body = d.body || jsonb_build_object('error', d.body->'error_code')
+    FROM erased WHERE d.task_seq = erased.seq
 ), noted AS (
     INSERT INTO task_events (task_seq, team_id, event, actor_kind, actor_id, data)
     SELECT seq, team_id, 'deleted', CAST(:actor_kind AS text), CAST(:actor_id AS text),
            jsonb_build_object('reason', CAST(:reason AS text))
     FROM erased
 )
-SELECT storage_key FROM objects
+SELECT storage_key FROM objects WHERE deleted_at IS NOT NULL
+""")  # noqa: S608 - parts of this file and of `objects.py` only
+# In statements of their own: they see the task as erased, and deliveries whose try ended meanwhile.
+_ERASE_EVENTS = text("""
+UPDATE task_events SET data = data - CAST(:content AS text[])
+WHERE task_seq = ANY(CAST(:seqs AS bigint[])) AND data ?| CAST(:content AS text[])
 """)
+_FORGET_TOLD = text("""
+DELETE FROM webhook_deliveries
+WHERE task_seq = ANY(CAST(:seqs AS bigint[])) AND (delivered_at IS NOT NULL OR dead_at IS NOT NULL)
+""")
+CONTENT_OF_EVENTS = ("trace", "message", "set", "removed")
+"""What events hold of a task's content: private and public texts of failures, and labels."""
 
 _TOO_OLD = text(f"""
 SELECT due.seq FROM teams g CROSS JOIN LATERAL (
@@ -67,9 +90,17 @@ class Erasures:
         self._connection = connection
 
     async def erase(self, seqs: Sequence[int], *, actor: Actor, reason: str) -> list[str]:
-        """Remove the content of ended tasks; returns the storage keys of objects that have no row now."""
-        values = {"seqs": list(seqs), "actor_kind": actor.kind, "actor_id": actor.id, "reason": reason}
-        return list(await self._connection.scalars(_ERASE, values))
+        """Remove the content of ended tasks; returns the storage keys of objects that have no row now.
+
+        What a webhook still has to tell of them stays until it is told.
+        """
+        of = {"seqs": list(seqs)}
+        await self._connection.execute(LOCK_OF_TASKS, of)
+        values = {**of, "actor_kind": actor.kind, "actor_id": actor.id, "reason": reason}
+        keys = list(await self._connection.scalars(_ERASE, values))
+        await self._connection.execute(_ERASE_EVENTS, {**of, "content": list(CONTENT_OF_EVENTS)})
+        await self._connection.execute(_FORGET_TOLD, of)
+        return keys
 
     async def too_old(self, *, days: int | None, most: int) -> list[int]:
         """Ended tasks past the retention of records, held until the transaction ends.

@@ -4,6 +4,7 @@ Events of one task get their ids under the lock of its row, so their order is th
 tasks an id can become visible after a higher one; `app.services.feed` waits for such gaps.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -49,10 +50,17 @@ SELECT {_LAST} AS id, NULL AS event, {_SHOWN} FROM {_TASK}
 WHERE t.id = :task_id AND {_OF_TEAM} AND t.kind = 'generate'
   AND (t.deleted_at IS NULL OR CAST(:team_id AS bigint) IS NULL)
 """)  # noqa: S608
+# One state at a time: each has an index of its own.
 _LIVE = text(f"""
+SELECT t.seq FROM tasks t WHERE t.status = 'queued' AND t.lane = 1 AND {_OF_TEAM}
+UNION ALL
+SELECT t.seq FROM tasks t WHERE t.status = 'running' AND t.kind = 'generate' AND {_OF_TEAM}
+ORDER BY seq
+""")  # noqa: S608
+_OF_SEQS = text(f"""
 SELECT {_LAST} AS id, NULL AS event, {_SHOWN} FROM {_TASK}
-WHERE t.status IN ('queued', 'running') AND t.kind = 'generate' AND {_OF_TEAM}
-ORDER BY t.seq LIMIT :most
+WHERE t.seq = ANY(CAST(:seqs AS bigint[])) AND t.deleted_at IS NULL
+ORDER BY t.seq
 """)  # noqa: S608
 
 
@@ -90,10 +98,13 @@ class Events:
         row = (await self._connection.execute(_PRESENT, {"team_id": team_id, "task_id": task_id})).first()
         return _change(row) if row else None
 
-    async def live(self, team_id: TeamId | None, *, most: int) -> list[Change]:
-        """Waiting and running tasks of a team, or of all for None, the oldest first."""
-        values = {"team_id": team_id, "most": most}
-        return [_change(row) for row in await self._connection.execute(_LIVE, values)]
+    async def live(self, team_id: TeamId | None) -> list[int]:
+        """The `seq` of every waiting and running task of a team, or of all for None, the oldest first."""
+        return list(await self._connection.scalars(_LIVE, {"team_id": team_id}))
+
+    async def present_of(self, seqs: Sequence[int]) -> list[Change]:
+        """These tasks as they are now, without those that are erased."""
+        return [_change(row) for row in await self._connection.execute(_OF_SEQS, {"seqs": list(seqs)})]
 
 
 def _change(row: Row[Any]) -> Change:

@@ -22,7 +22,9 @@ _KEY = "(k.team_id = {of}.team_id OR CAST(:team_id AS bigint) IS NULL)"
 
 _TASK = f"""
 SELECT t.seq, t.id, t.team_id, g.public_id AS public_team_id, k.public_id AS public_key_id,
-       k.prefix AS key_prefix, t.status, t.task_type, t.priority, t.request_id, t.idempotency_key,
+       k.prefix AS key_prefix, t.status, t.task_type, t.priority, t.request_id,
+       coalesce(t.idempotency_key, CASE WHEN CAST(:team_id AS bigint) IS NULL
+                                        THEN t.admin_idempotency_key END) AS idempotency_key,
        t.parent_id, t.parent_relation, t.legal_hold, t.created_at, t.first_started_at, t.started_at,
        t.finished_at, t.deleted_at, now() AS read_at, t.progress, t.stage, t.progress_text,
        t.requested_model, t.model, t.result, t.error_code, t.error_message,
@@ -37,14 +39,24 @@ _BY_SEQ = text(f"{_TASK} WHERE t.seq = ANY(CAST(:seqs AS bigint[]))")
 
 _POSITIONS = text(positions("me.id = ANY(CAST(:ids AS uuid[]))"))
 
+# Ids tell the order of a task's events, as times are those at which transactions began; an export stands
+# behind the events of its time.
 _EVENTS = text(f"""
 SELECT e.task_seq, e.at, e.event, e.attempt, e.actor_kind, e.actor_id, k.prefix AS key_prefix, e.data
-FROM task_events e
+FROM (
+    SELECT task_seq, team_id, id AS place, 0 AS export_id, at, event, attempt, actor_kind, actor_id, data
+    FROM task_events WHERE task_seq = ANY(CAST(:seqs AS bigint[]))
+    UNION ALL
+    SELECT x.task_seq, t.team_id,
+           (SELECT max(p.id) FROM task_events p WHERE p.task_seq = x.task_seq AND p.at <= x.at),
+           x.export_id, x.at, 'exported', 0, x.actor_kind, x.actor_id, jsonb_build_object('form', x.form)
+    FROM task_exports x JOIN tasks t ON t.seq = x.task_seq
+    WHERE x.task_seq = ANY(CAST(:seqs AS bigint[]))
+) e
 LEFT JOIN api_keys k
     ON k.id = CASE WHEN e.actor_kind IN ('client', 'admin') THEN CAST(e.actor_id AS bigint) END
    AND {_KEY.format(of="e")}
-WHERE e.task_seq = ANY(CAST(:seqs AS bigint[]))
-ORDER BY e.id
+ORDER BY e.place NULLS FIRST, e.export_id
 """)  # noqa: S608
 
 _OUTPUTS = text("""

@@ -7,7 +7,7 @@ from app.domain.numbers import TeamNumbers, WorkerNumbers
 
 _TEAMS = text("""
 SELECT t.name, coalesce(q.waiting, 0) AS waiting, coalesce(q.oldest_s, 0) AS oldest_s,
-       s.running, s.succeeded, s.failed, s.cancelled
+       s.running, s.succeeded, s.failed, s.cancelled, s.waits, s.waits_s
 FROM teams t JOIN team_state s ON s.team_id = t.id
 LEFT JOIN (
     SELECT team_id, count(*) AS waiting, extract(epoch FROM now() - min(created_at)) AS oldest_s
@@ -40,7 +40,7 @@ class Metrics:
         self._connection = connection
 
     async def teams(self) -> list[TeamNumbers]:
-        """Waiting, running and ended tasks of every team."""
+        """Waiting, running and ended tasks of every team, and how long they waited."""
         rows = await self._connection.execute(_TEAMS)
         return [TeamNumbers(**{**row._mapping, "oldest_s": float(row.oldest_s)}) for row in rows]
 

@@ -19,12 +19,14 @@ from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB, REAL
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, Json, JsonList, Serial
+from app.domain.numbers import WAIT_BOUNDS_S
 
 NOW = text("now()")
 ZERO = text("0")
 RANDOM_ID = text("gen_random_uuid()")
 EMPTY_OBJECT = text("'{}'::jsonb")
 EMPTY_LIST = text("'[]'::jsonb")
+NO_WAITS = text(f"'{{{','.join('0' * (len(WAIT_BOUNDS_S) + 1))}}}'")
 # Heartbeats rewrite rows in place: room on the page keeps them HOT, and vacuum must follow closely.
 BUSY_TABLE = {"autovacuum_vacuum_scale_factor": "0.02", "autovacuum_vacuum_cost_delay": "0"}
 
@@ -58,6 +60,7 @@ class TeamState(Base):
     `turn_start` and `turn_end` lie on a time line that all teams share, on which a turn lasts 1 / weight: the
     team's next turn begins where its last one ended, but not before the turn that was given last.
     `still_waiting`: more of the team's tasks could have run when it got its last turn.
+    `waits`: how long tasks waited until they first started, counted between `WAIT_BOUNDS_S`.
     """
 
     __tablename__ = "team_state"
@@ -75,6 +78,8 @@ class TeamState(Base):
     succeeded: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     failed: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     cancelled: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    waits: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=NO_WAITS)
+    waits_s: Mapped[float] = mapped_column(DOUBLE_PRECISION, server_default=ZERO)
 
 
 class ApiKey(Base):
@@ -98,7 +103,11 @@ class ApiKey(Base):
 
 
 class Task(Base):
-    """One client request: the row is the job."""
+    """One client request: the row is the job.
+
+    An admin who repeats a task of another team has the key in `admin_idempotency_key`: it is one of the
+    admin's own team, and never meets those of the task's team.
+    """
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -149,6 +158,13 @@ class Task(Base):
             unique=True,
             postgresql_where=text("idempotency_key IS NOT NULL"),
         ),
+        Index(
+            "uq_tasks_admin_idempotency",
+            "admin_team_id",
+            "admin_idempotency_key",
+            unique=True,
+            postgresql_where=text("admin_idempotency_key IS NOT NULL"),
+        ),
         {"postgresql_with": {"fillfactor": "85", **BUSY_TABLE}},
     )
 
@@ -166,7 +182,10 @@ class Task(Base):
     requested_model: Mapped[str | None]
     model: Mapped[str]
     batch_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    needs_lm: Mapped[bool] = mapped_column(server_default=text("false"))
     idempotency_key: Mapped[str | None]
+    admin_team_id: Mapped[int | None] = mapped_column(BigInteger)
+    admin_idempotency_key: Mapped[str | None]
     request_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     legal_hold: Mapped[bool] = mapped_column(server_default=text("false"))
     status: Mapped[str] = mapped_column(server_default=text("'queued'"))
@@ -212,8 +231,22 @@ class TaskParams(Base):
     traceparent: Mapped[str | None]
 
 
+class TaskInput(Base):
+    """An object of another task that a task begins with, and that stays while this one may need it.
+
+    No foreign keys: neither row is ever removed before the task of the object is erased, and locks on the
+    rows of others would be taken for each.
+    """
+
+    __tablename__ = "task_inputs"
+    __table_args__ = (Index("ix_task_inputs_task", "task_seq"),)
+
+    object_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    task_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
 class TaskEvent(Base):
-    """Who did what, when, in which attempt. Append-only: a trigger refuses changes."""
+    """Who did what, when, in which attempt. Append-only: a trigger refuses changes but for an erasure."""
 
     __tablename__ = "task_events"
     __table_args__ = (
@@ -231,6 +264,19 @@ class TaskEvent(Base):
     actor_kind: Mapped[str]
     actor_id: Mapped[str | None]
     data: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+
+
+class TaskExport(Base):
+    """A task in an export: an event of its record, apart from the others so that streams need not pass it."""
+
+    __tablename__ = "task_exports"
+
+    task_seq: Mapped[int] = mapped_column(ForeignKey("tasks.seq"), primary_key=True)
+    export_id: Mapped[int] = mapped_column(ForeignKey("audit_log.id"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=NOW)
+    actor_kind: Mapped[str]
+    actor_id: Mapped[str | None]
+    form: Mapped[str]
 
 
 class Object(Base):
@@ -313,6 +359,14 @@ class WebhookDelivery(Base):
             postgresql_where=text("delivered_at IS NULL AND dead_at IS NULL"),
         ),
         Index("ix_webhook_deliveries_list", "endpoint_id", text("created_at DESC"), text("id DESC")),
+        Index("ix_webhook_deliveries_team", "team_id", text("created_at DESC"), text("id DESC")),
+        Index(
+            "ix_webhook_deliveries_dead",
+            "team_id",
+            text("created_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("dead_at IS NOT NULL"),
+        ),
         Index("ix_webhook_deliveries_age", "created_at", postgresql_using="brin"),
     )
 
@@ -345,6 +399,7 @@ class UsageDaily(Base):
     __table_args__ = (
         UniqueConstraint("team_id", "api_key_id", "model", "day", postgresql_nulls_not_distinct=True),
         Index("ix_usage_daily_day", "team_id", "day"),
+        Index("ix_usage_daily_of_all", "day"),
     )
 
     id: Mapped[Serial]

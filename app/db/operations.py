@@ -45,7 +45,9 @@ FROM (
 
 _PAUSED = text("SELECT EXISTS (SELECT FROM settings WHERE key = 'queue_paused' AND value = 'true'::jsonb)")
 _SET_PAUSED = text("""
-INSERT INTO settings AS s (key, value) VALUES ('queue_paused', to_jsonb(CAST(:paused AS bool)))
+INSERT INTO settings AS s (key, value)
+SELECT 'queue_paused', to_jsonb(CAST(:paused AS bool))
+WHERE CAST(:paused AS bool) OR EXISTS (SELECT FROM settings WHERE key = 'queue_paused')
 ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE s.value <> excluded.value
 RETURNING key
 """)
@@ -68,7 +70,7 @@ WHERE w.id = before.id
 RETURNING before.drain_requested AS was_asked
 """)
 
-_TASK_EXISTS = text("SELECT EXISTS (SELECT FROM tasks WHERE id = :id)")
+_TASK_EXISTS = text("SELECT EXISTS (SELECT FROM tasks WHERE id = :id AND deleted_at IS NULL)")
 _TRACES = text("""
 SELECT e.attempt, e.at, e.data->>'code' AS code, e.data->>'trace' AS text
 FROM task_events e JOIN tasks t ON t.seq = e.task_seq
@@ -106,10 +108,8 @@ class Operations:
         return bool(await self._connection.scalar(_PAUSED))
 
     async def set_paused(self, paused: bool) -> bool:
-        """Stop or allow all claims; returns whether that is a change."""
-        was_paused = await self.is_paused()
-        await self._connection.execute(_SET_PAUSED, {"paused": paused})
-        return paused != was_paused
+        """Stop or allow all claims; returns whether that is a change, which one of several at once makes."""
+        return await self._connection.scalar(_SET_PAUSED, {"paused": paused}) is not None
 
     async def workers(self, *, lease_s: float, after: UUID | None, most: int) -> list[WorkerRow]:
         """Workers of the last days, those that started last first; `after` = those behind this one."""
@@ -126,7 +126,7 @@ class Operations:
         return was_asked
 
     async def traces(self, task_id: TaskId) -> list[Trace] | None:
-        """Private texts of failed attempts, None for no such task."""
+        """Private texts of failed attempts, None for no such task, or an erased one."""
         if not await self._connection.scalar(_TASK_EXISTS, {"id": task_id}):
             return None
         return [Trace(**row._mapping) for row in await self._connection.execute(_TRACES, {"id": task_id})]

@@ -4,7 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.turns import NEXT_TURN, PRESENT
-from app.domain.room import Room, Use
+from app.domain.room import COUNTED, Room, Use
 from app.domain.task import TeamId
 from app.domain.teams import TeamLimits
 
@@ -12,9 +12,6 @@ from app.domain.teams import TeamLimits
 GATE_KEY = 0x0ACE57E0
 
 _LOCK_GATE = text("SELECT pg_advisory_xact_lock(:key)")
-
-# Places are counted so far and no further, however long the queue is: behind it a task is "at least here".
-COUNTED = 2000
 
 # With an order, so that the planner reads an index: a limit alone can make it read the table.
 _OF_TEAM = "q.status = 'queued' AND q.lane = 1 AND q.team_id"
@@ -108,13 +105,15 @@ SELECT (SELECT count(*) FROM (SELECT FROM tasks q WHERE q.status = 'queued' AND 
                               ORDER BY q.lane, q.seq LIMIT CAST(:most AS bigint)) first) AS waiting,
        (SELECT count(*) FROM (SELECT FROM tasks q WHERE {_OF_TEAM} = t.id {_IN_ORDER}
                               LIMIT coalesce(t.max_queued, {COUNTED})) first) AS of_team,
-       CAST(me.place + ({_TURNS_BEFORE}) AS bigint) AS position,
+       ARRAY(SELECT CAST(me.place + ({_TURNS_BEFORE}) AS bigint)
+             FROM (SELECT mine.place + more AS place
+                   FROM generate_series(0, CAST(:places AS int) - 1) more ORDER BY more) me) AS positions,
        t.disabled_at IS NOT NULL AS is_disabled, {", ".join(f"t.{name}" for name in _LIMITS)},
        CASE WHEN {_HAS_QUOTA} THEN {_reserved("queued")} + {_reserved("running")} ELSE 0 END AS reserved_s,
        {_produced_since(_TODAY)} AS produced_today_s,
        {_produced_since(f"CAST(date_trunc('month', {_TODAY}) AS date)")} AS produced_month_s,
        {_left_s("day")} AS day_left_s, {_left_s("month")} AS month_left_s
-FROM mine me JOIN teams t ON t.id = me.id JOIN lines own ON own.team_id = me.id
+FROM mine JOIN teams t ON t.id = mine.id JOIN lines own ON own.team_id = mine.id
 """)  # noqa: S608
 
 
@@ -133,24 +132,32 @@ class Queue:
         await self._connection.execute(_LOCK_GATE, {"key": GATE_KEY})
 
     async def room(
-        self, team_id: TeamId, *, most: int | None = None, priority: int = 0, ageing_s: float = 0.0
+        self,
+        team_id: TeamId,
+        *,
+        most: int | None = None,
+        priority: int = 0,
+        ageing_s: float = 0.0,
+        places: int = 1,
     ) -> Room:
-        """What waits, what the team may use, and the place that a new task of it would get.
+        """What waits, what the team may use, and the places that new tasks of it would get.
 
         Args:
             most: waiting tasks are counted up to here.
+            places: how many new tasks of this priority come one after the other.
         """
         values = {
             "team_id": team_id,
             "most": COUNTED if most is None else most,
             "priority": priority,
             "ageing_s": ageing_s,
+            "places": places,
         }
         row = (await self._connection.execute(_ROOM, values)).one()
         return Room(
             waiting=row.waiting,
             of_team=row.of_team,
-            position=row.position,
+            positions=tuple(row.positions),
             is_disabled=row.is_disabled,
             limits=TeamLimits(**{name: getattr(row, name) for name in _LIMITS}),
             today=Use(

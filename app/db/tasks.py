@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db import claim_statements as claim_sql
 from app.db import task_statements as sql
+from app.domain.errors import ConflictError
 from app.domain.idempotency import Idempotency
 from app.domain.inputs import TaskInput
 from app.domain.task import Accepted, TaskId, TaskStatus, TeamId
@@ -27,8 +28,8 @@ from app.domain.tracing import current_traceparent
 class NewTask:
     """A task to insert; times and numbers are given by the database.
 
-    `objects` has the column values of inputs that are new in the store; `reserved_seconds` is the most audio
-    that the task may produce.
+    `objects` has the column values of inputs that are new in the store, `shared` the ids of those that other
+    tasks own; `reserved_seconds` is the most audio that the task may produce.
     """
 
     id: TaskId
@@ -43,6 +44,7 @@ class NewTask:
     priority: int = 0
     requested_model: str | None = None
     model: str
+    needs_lm: bool = False
     idempotency: Idempotency | None = None
     reserved_seconds: float = 0.0
     request: Mapping[str, Any]
@@ -51,6 +53,7 @@ class NewTask:
     adjustments: Sequence[Any] = ()
     inputs: Sequence[TaskInput] = ()
     objects: Sequence[Mapping[str, Any]] = ()
+    shared: Sequence[int] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     client: Mapping[str, str] | None = None
     webhook_url: str | None = None
@@ -72,6 +75,16 @@ class ClaimedTask:
     inputs: list[dict[str, Any]]
     request_id: str = ""
     traceparent: str | None = None
+    public_team_id: UUID | None = None
+
+    def log_fields(self) -> dict[str, object]:
+        """What names the task in log lines."""
+        return {
+            "task_id": self.id,
+            "attempt": self.attempt,
+            "team": self.public_team_id,
+            "request_id": self.request_id,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,82 +117,76 @@ class Actor:
     id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that may have been accepted before, under this id or with its key."""
+
+    id: TaskId | None = None
+    idempotency: Idempotency | None = None
+
+
 class Tasks:
     """Statements that change tasks."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def accepted(
-        self, team_id: TeamId, *, task_id: TaskId | None, idempotency: Idempotency | None
-    ) -> Accepted | None:
-        """The answer that a task with this id, or an earlier request with this key, was given.
+    async def accepted(self, asked: Sequence[Asked]) -> list[Accepted | ConflictError | None]:
+        """The answers that these tasks, or earlier requests with their keys, were given; None for new ones.
 
-        Raises:
-            ConflictError: the key was used for another request.
+        A ConflictError stands where the key was used for another request.
         """
         values = {
-            "id": task_id,
-            "team_id": team_id,
-            "idempotency_key": idempotency.key if idempotency else None,
+            "ids": [each.id for each in asked],
+            "teams": [each.idempotency.team_id if each.idempotency else None for each in asked],
+            "admins": [each.idempotency is not None and each.idempotency.is_admin for each in asked],
+            "keys": [each.idempotency.key if each.idempotency else None for each in asked],
+            "hashes": [each.idempotency.digest if each.idempotency else None for each in asked],
         }
-        row = (await self._connection.execute(sql.ACCEPTED, values)).first()
-        if row is None:
-            return None
-        is_replayed = row.id != task_id
-        if is_replayed and idempotency:
-            idempotency.check(row.request_hash)
-        return Accepted(task_id=TaskId(row.id), queue_position=row.position, is_replayed=is_replayed)
+        rows = await self._connection.execute(sql.ACCEPTED, values)
+        found: list[Accepted | ConflictError | None] = [None] * len(asked)
+        for row in rows:
+            each = asked[row.n - 1]
+            is_replayed = row.id != each.id
+            try:
+                if is_replayed and each.idempotency:
+                    each.idempotency.check(row.request_hash)
+            except ConflictError as error:
+                found[row.n - 1] = error
+                continue
+            found[row.n - 1] = Accepted(
+                task_id=TaskId(row.id), queue_position=row.position, is_replayed=is_replayed
+            )
+        return found
 
     async def insert(
-        self, task: NewTask, *, position: int, ageing_s: float, retention_days: int | None = None
+        self, tasks: Sequence[tuple[NewTask, int]], *, ageing_s: float, retention_days: int | None = None
     ) -> None:
-        """Store a queued task with its parameters and its first event; a repeated id changes nothing.
+        """Store queued tasks with their parameters and first events; a repeated id changes nothing.
 
         Args:
-            position: 1-based place among the waiting tasks, counted under the gate.
+            tasks: each with its 1-based place among the waiting tasks, counted under the gate.
             ageing_s: seconds of waiting that weigh as much as one step of priority.
             retention_days: how long inputs are kept where the team says nothing; None = for ever.
         """
+        given = [_columns(task, number, position) for number, (task, position) in enumerate(tasks)]
         await self._connection.execute(
-            sql.INSERT,
-            {
-                "id": task.id,
-                "team_id": task.team_id,
-                "api_key_id": task.api_key_id,
-                "parent_id": task.parent_id,
-                "parent_relation": task.parent_relation,
-                "request_id": task.request_id,
-                "kind": task.kind,
-                "task_type": task.task_type,
-                "lane": task.lane,
-                "priority": task.priority,
-                "requested_model": task.requested_model,
-                "model": task.model,
-                "idempotency_key": task.idempotency.key if task.idempotency else None,
-                "request_hash": task.idempotency.digest if task.idempotency else None,
-                "reserved_seconds": task.reserved_seconds,
-                "request": _json(task.request),
-                "content_type": task.content_type,
-                "params": _json(task.params),
-                "adjustments": _json(task.adjustments),
-                "inputs": _json(task.inputs),
-                "objects": _json(task.objects),
-                "retention_days": retention_days,
-                "labels": _json(task.labels),
-                "client": None if task.client is None else _json(task.client),
-                "webhook_url": task.webhook_url,
-                "traceparent": task.traceparent,
-                "position": position,
-                "ageing_s": ageing_s,
-                **_found_by(task),
-            },
+            sql.INSERT, {"tasks": _json(given), "ageing_s": ageing_s, "retention_days": retention_days}
         )
 
     async def claim(
-        self, *, worker_id: UUID, models: Sequence[str], kinds: Sequence[str], lease_s: float
+        self,
+        *,
+        worker_id: UUID,
+        models: Sequence[str],
+        kinds: Sequence[str],
+        lease_s: float,
+        has_lm: bool = True,
     ) -> list[ClaimedTask]:
         """Take the best eligible task: fairest team first, then its lane, rank and age.
+
+        Args:
+            has_lm: the worker offers a language model.
 
         Returns:
             The claimed task, or nothing. More than one would be a fault of the planner; the caller must
@@ -187,12 +194,19 @@ class Tasks:
         """
         rows = await self._connection.execute(
             claim_sql.CLAIM,
-            {"worker_id": worker_id, "models": list(models), "kinds": list(kinds), "lease_s": lease_s},
+            {
+                "worker_id": worker_id,
+                "models": list(models),
+                "kinds": list(kinds),
+                "lease_s": lease_s,
+                "has_lm": has_lm,
+            },
         )
         return [
             ClaimedTask(
                 id=TaskId(row.id),
                 team_id=TeamId(row.team_id),
+                public_team_id=row.public_team_id,
                 attempt=row.attempt,
                 crashes=row.crashes,
                 kind=row.kind,
@@ -206,19 +220,20 @@ class Tasks:
             for row in rows
         ]
 
-    async def eligible_exists(self, *, models: Sequence[str], kinds: Sequence[str]) -> bool:
+    async def eligible_exists(
+        self, *, models: Sequence[str], kinds: Sequence[str], has_lm: bool = True
+    ) -> bool:
         """Whether some queued task of these models may start now (an empty claim can be a mere collision)."""
-        values = {"models": list(models), "kinds": list(kinds)}
+        values = {"models": list(models), "kinds": list(kinds), "has_lm": has_lm}
         found = await self._connection.scalar(claim_sql.ELIGIBLE, values)
         return bool(found)
 
     async def waited_long_exists(
-        self, *, models: Sequence[str], kinds: Sequence[str], waited_s: float
+        self, *, models: Sequence[str], kinds: Sequence[str], waited_s: float, has_lm: bool = True
     ) -> bool:
         """Whether some queued task of these models could have started `waited_s` ago, and still may."""
-        found = await self._connection.scalar(
-            claim_sql.WAITED_LONG, {"models": list(models), "kinds": list(kinds), "waited_s": waited_s}
-        )
+        values = {"models": list(models), "kinds": list(kinds), "waited_s": waited_s, "has_lm": has_lm}
+        found = await self._connection.scalar(claim_sql.WAITED_LONG, values)
         return bool(found)
 
     async def heartbeat(
@@ -429,6 +444,24 @@ class Tasks:
 _LEASE_EXPIRED = {"reason": "lease_expired"}
 _WORKER_DIED = {"reason": "worker_died"}
 _CHILD_DIED = {"reason": "child_died"}
+
+
+def _columns(task: NewTask, number: int, position: int) -> dict[str, Any]:
+    """Values of one task as `INSERT` names them."""
+    values = {name: getattr(task, name) for name in NewTask.__dataclass_fields__ if name != "idempotency"}
+    return {**values, "n": number, "position": position, **_idempotency(task), **_found_by(task)}
+
+
+def _idempotency(task: NewTask) -> dict[str, Any]:
+    """The key among those of the task's team, or of the team of an admin who belongs to another one."""
+    given = task.idempotency
+    key, is_own = (given.key, given.team_id == task.team_id) if given else (None, True)
+    return {
+        "idempotency_key": key if is_own else None,
+        "admin_team_id": given.team_id if given and not is_own else None,
+        "admin_idempotency_key": None if is_own else key,
+        "request_hash": given.digest.hex() if given else None,
+    }
 
 
 def _found_by(task: NewTask) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What teams have used, by day; kept in the transactions of tasks, and counted anew from their rows."""
 
-from sqlalchemy import text
+from collections.abc import Sequence
+
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.usage import Drift, UsageQuery, UsageRow
@@ -61,6 +63,21 @@ ORDER BY 1
 """)
 
 
+def sums_by(groups: Sequence[str]) -> TextClause:
+    """Write the query for sums of usage, one row for each group in the order of their values."""
+    columns = ", ".join(_GROUPS[group] for group in groups)
+    return text(f"""
+        SELECT {columns}, {_SUMS}
+        FROM usage_daily u JOIN teams t ON t.id = u.team_id LEFT JOIN api_keys k ON k.id = u.api_key_id
+        WHERE u.day BETWEEN :first AND :last
+          AND (CAST(:owner AS bigint) IS NULL OR u.team_id = CAST(:owner AS bigint))
+          AND (CAST(:team AS uuid) IS NULL OR t.public_id = CAST(:team AS uuid))
+          AND (CAST(:key_id AS uuid) IS NULL OR k.public_id = CAST(:key_id AS uuid))
+          AND (CAST(:model AS text) IS NULL OR u.model = CAST(:model AS text))
+        GROUP BY {columns} ORDER BY {columns} LIMIT :most
+    """)  # noqa: S608 - parts of this file only
+
+
 class Usage:
     """Statements on the `usage_daily` table."""
 
@@ -69,17 +86,6 @@ class Usage:
 
     async def rows(self, query: UsageQuery, *, most: int) -> list[UsageRow]:
         """Sums by group, in the order of their values; at most `most`."""
-        columns = [_GROUPS[group] for group in query.group_by]
-        statement = f"""
-            SELECT {", ".join(columns)}, {_SUMS}
-            FROM usage_daily u JOIN teams t ON t.id = u.team_id LEFT JOIN api_keys k ON k.id = u.api_key_id
-            WHERE u.day BETWEEN :first AND :last
-              AND (CAST(:owner AS bigint) IS NULL OR u.team_id = CAST(:owner AS bigint))
-              AND (CAST(:team AS uuid) IS NULL OR t.public_id = CAST(:team AS uuid))
-              AND (CAST(:key_id AS uuid) IS NULL OR k.public_id = CAST(:key_id AS uuid))
-              AND (CAST(:model AS text) IS NULL OR u.model = CAST(:model AS text))
-            GROUP BY {", ".join(columns)} ORDER BY {", ".join(columns)} LIMIT :most
-        """  # noqa: S608 - parts of this file only
         values = {
             "owner": query.owner,
             "first": query.first,
@@ -89,10 +95,10 @@ class Usage:
             "model": query.model,
             "most": most,
         }
-        found = await self._connection.execute(text(statement), values)
+        found = await self._connection.execute(sums_by(query.group_by), values)
         return [
             UsageRow(
-                groups=tuple(row[: len(columns)]),
+                groups=tuple(row[: len(query.group_by)]),
                 succeeded=row.succeeded,
                 failed=row.failed,
                 cancelled=row.cancelled,

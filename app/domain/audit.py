@@ -53,6 +53,9 @@ def audit_record(task: StoredTask) -> Record:
         dit_model=_model(result.get("dit_model")) or Model(name=task.model),
         lm_model=_model(result.get("lm_model")),
         versions=_versions(result.get("audit") or {}),
+        effective=dict(result.get("effective") or {}),
+        audit=dict(result.get("audit") or {}),
+        stage_seconds=dict(result.get("seconds") or {}),
         attempts=pair_attempts(task.events, peak_memory_bytes=result.get("peak_memory_bytes")),
         events=[_event(event) for event in task.events],
         outputs=[_output(clip, result) for clip in task.clips],
@@ -117,6 +120,10 @@ def _language_result(told: Mapping[str, Any] | None) -> LanguageResult | None:
         codes=[code_text(codes) for codes in told.get("codes") or ()],
         backend_requested=told.get("backend_requested"),
         backend_used=told.get("backend_used"),
+        fallback=told.get("fallback") or None,
+        parameters=dict(told.get("parameters") or {}),
+        phases=[dict(phase) for phase in told.get("phases") or ()],
+        notes=list(told.get("notes") or ()),
     )
 
 

@@ -10,16 +10,24 @@ import msgspec
 from app.domain.credentials import without_credentials
 from app.domain.errors import ConflictError, ValidationError
 from app.domain.inputs import ReceivedFile, Role
+from app.domain.task import TeamId
 
 MAX_CHARS = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idempotency:
-    """A client's key for one request, and the digest of that request."""
+    """A client's key for one request, and the digest of that request.
+
+    Attributes:
+        team_id: team of the caller, to whose keys it belongs, whichever team gets the task.
+        is_admin: the caller may ask for tasks of other teams, and for the answers to that.
+    """
 
     key: str
     digest: bytes
+    team_id: TeamId
+    is_admin: bool = False
 
     def check(self, digest: bytes | None) -> None:
         """Return if the stored request was this one.
@@ -32,7 +40,13 @@ class Idempotency:
 
 
 def read_idempotency(
-    header: str | None, operation: str, fields: Mapping[str, Any], files: Mapping[Role, ReceivedFile]
+    header: str | None,
+    operation: str,
+    fields: Mapping[str, Any],
+    files: Mapping[Role, ReceivedFile],
+    *,
+    team_id: TeamId,
+    is_admin: bool,
 ) -> Idempotency | None:
     """Read the header; None if there is none, and nothing is deduplicated.
 
@@ -55,4 +69,5 @@ def read_idempotency(
         "files": {role.value: file.sha256 for role, file in files.items()},
     }
     encoded = msgspec.json.encode(request, order="deterministic")
-    return Idempotency(key=key, digest=hashlib.sha256(encoded).digest())
+    digest = hashlib.sha256(encoded).digest()
+    return Idempotency(key=key, digest=digest, team_id=team_id, is_admin=is_admin)

@@ -4,10 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+WAIT_BOUNDS_S = (0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+"""Waits of tasks are counted between these; the counts of a team are stored in this order."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeamNumbers:
-    """Tasks of one team; the last three count since the beginning."""
+    """Tasks of one team; all but `waiting`, `oldest_s` and `running` count since the beginning.
+
+    Attributes:
+        waits: how many tasks waited up to each of `WAIT_BOUNDS_S` but longer than the one before, until they
+            first started, and at last how many waited longer than all.
+        waits_s: the sum of these waits.
+    """
 
     name: str
     waiting: int
@@ -16,6 +25,8 @@ class TeamNumbers:
     succeeded: int
     failed: int
     cancelled: int
+    waits: Sequence[int]
+    waits_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

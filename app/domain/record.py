@@ -27,7 +27,12 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LanguageResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the language model wrote; `codes` has one text for each planned clip."""
+    """What the language model wrote, and how.
+
+    `codes` has one text for each planned clip. `parameters` are the values that counted, `phases` what was
+    done one after the other, with backend, seeds, tokens and the text as written, `notes` what was not done
+    as asked.
+    """
 
     caption: str | None
     lyrics: str | None
@@ -35,6 +40,10 @@ class LanguageResult(msgspec.Struct, frozen=True, kw_only=True):
     codes: list[str]
     backend_requested: str | None
     backend_used: str | None
+    fallback: str | None
+    parameters: dict[str, Any]
+    phases: list[dict[str, Any]]
+    notes: list[str]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +83,13 @@ class LiveProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `GET /v1/tasks/{id}`; what is not known is null or empty, never absent."""
+    """The answer of `GET /v1/tasks/{id}`; what is not known is null or empty, never absent.
+
+    `effective` has what the model was given in the end: length, steps, seeds and instructions of all clips,
+    hashes of decoded inputs. `audit` is the worker's account: repository and hash of every file of the model,
+    device and settings, threads, libraries, shapes of the batches. Both are empty before a success.
+    `queue_position` is an estimate where several teams wait, and above 2000 the least that it can be.
+    """
 
     id: str
     team_id: str
@@ -111,6 +126,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     dit_model: Model
     lm_model: Model | None
     versions: dict[str, str | None]
+    effective: dict[str, Any]
+    audit: dict[str, Any]
+    stage_seconds: dict[str, float]
     attempts: list[Attempt]
     events: list[Event]
     outputs: list[Output]

@@ -8,6 +8,7 @@ import msgspec
 
 from app.domain.generation_info import generation_info
 from app.domain.progress import live
+from app.domain.room import COUNTED
 from app.domain.task import ClipView, TaskStatus, TaskView
 
 _NOT_FOUND = "task not found"
@@ -135,8 +136,7 @@ def _ended(asked_id: str, state: str, reason: str, *, error_code: str, created_s
 def _live(asked_id: str, view: TaskView, *, created_s: int, env: str) -> Entry:
     if view.status is TaskStatus.QUEUED:
         stage, progress = "queued", 0.0
-        place = view.queue_position
-        text = f"queued (position {place})" if place else "queued"
+        text = _waiting(view.queue_position)
     else:
         stage, progress, text = live(view.stage, view.progress, view.progress_text)
     item = StateItem(status=0, create_time=created_s, env=env, progress=progress, stage=stage, error=None)
@@ -149,6 +149,12 @@ def _live(asked_id: str, view: TaskView, *, created_s: int, env: str) -> Entry:
         state=view.status.value,
         error_code=None,
     )
+
+
+def _waiting(place: int | None) -> str:
+    if place is None:
+        return "queued"
+    return f"queued (position {place} or later)" if place > COUNTED else f"queued (position {place})"
 
 
 def _clip_items(view: TaskView, *, created_s: int, env: str) -> list[ClipItem]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.errors import ForbiddenError, QueueFullError, QuotaExceededError, ValidationError
@@ -11,6 +11,9 @@ from app.domain.teams import TeamLimits
 
 QUEUE_FULL_RETRY_AFTER_S = 5
 LONGEST_RETRY_AFTER_S = 3600
+COUNTED = 2000
+"""Places are counted so far, as to count a hundred thousand waiting tasks takes fifty times as long; a number
+above it is the least that the place can be."""
 AUTOMATIC_S = 60.0
 """Length of a clip where neither the client, nor a source, nor a language model gives one."""
 
@@ -34,16 +37,32 @@ class Room:
     Attributes:
         waiting: tasks of the whole service, counted up to its limit.
         of_team: those of the team, counted up to its limit.
-        position: 1-based place of one more task of the team, estimated by fair turns.
+        positions: 1-based places of tasks of the team that come now, estimated by fair turns.
     """
 
     waiting: int
     of_team: int
-    position: int
+    positions: tuple[int, ...]
     is_disabled: bool
     limits: TeamLimits
     today: Use
     month: Use
+
+    @property
+    def position(self) -> int:
+        """Place of one more task."""
+        return self.positions[0]
+
+    def after(self, wanted_s: float) -> "Room":
+        """The queue as the next one meets it, when a task of `wanted_s` seconds of audio was added."""
+        return replace(
+            self,
+            waiting=self.waiting + 1,
+            of_team=self.of_team + 1,
+            positions=self.positions[1:],
+            today=replace(self.today, reserved_s=self.today.reserved_s + wanted_s),
+            month=replace(self.month, reserved_s=self.month.reserved_s + wanted_s),
+        )
 
     def check(self, *, queue_limit: int | None, model: str, wanted_s: float) -> None:
         """Return if a task of `wanted_s` seconds of audio may be added.

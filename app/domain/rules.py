@@ -170,7 +170,7 @@ def _settle_task(draft: Draft, model: ModelOffer, *, has_source: bool) -> None:
 def _settle_language_model(draft: Draft, offers: Offers) -> None:
     if draft["sample_query"].strip():
         draft.values["sample_mode"] = True
-    needs = _needs(draft.values)
+    needs = language_model_need(draft.values)
     if needs and not offers.lm_offered:
         raise ValidationError(f"{needs} needs a language model, but {_NO_LM}; send the request without it")
     if not offers.lm_offered:
@@ -180,7 +180,8 @@ def _settle_language_model(draft: Draft, offers: Offers) -> None:
     _settle_lm_sampling(draft, offers)
 
 
-def _needs(values: Mapping[str, Any]) -> str | None:
+def language_model_need(values: Mapping[str, Any]) -> str | None:
+    """Name the parameter that cannot be served without a language model; None if there is none."""
     if values["sample_query"].strip():
         return "sample_query"
     if values["sample_mode"]:

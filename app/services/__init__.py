@@ -8,7 +8,15 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from app.domain.changes import Changes
-from app.domain.endpoints import Deleted, Delivery, DeliveryPage, Endpoint, EndpointList, TeamSecret
+from app.domain.endpoints import (
+    Deleted,
+    Delivery,
+    DeliveryPage,
+    DeliveryState,
+    Endpoint,
+    EndpointList,
+    TeamSecret,
+)
 from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish
 from app.domain.idempotency import Idempotency
@@ -215,6 +223,9 @@ class AudioReader(Protocol):
             NotFoundError: unknown, foreign, expired or deleted.
         """
 
+    async def is_there(self, audio: StoredAudio) -> bool:
+        """Whether the store has the clip."""
+
     def open(self, audio: StoredAudio, start: int, end: int) -> AsyncIterator[bytes]:
         """Stream bytes `start` to `end`, end exclusive."""
 
@@ -261,6 +272,18 @@ class Webhooks(Protocol):
     ) -> DeliveryPage:
         """List deliveries of an endpoint."""
 
+    async def all_deliveries(
+        self,
+        caller: Caller,
+        team: str,
+        *,
+        state: DeliveryState | None,
+        task_id: TaskId | None,
+        cursor: UUID | None,
+        limit: int,
+    ) -> DeliveryPage:
+        """List deliveries of the team, of endpoints and of single tasks."""
+
     async def redeliver(self, caller: Caller, team: str, delivery_id: UUID | None) -> Delivery:
         """Make a delivery due now."""
 
@@ -289,7 +312,7 @@ class Services:
     """
 
     submit: Submit
-    earlier: Callable[[TeamId, Idempotency], Awaitable[Accepted | None]]
+    earlier: Callable[[Idempotency], Awaitable[Accepted | None]]
     format_input: FormatInput
     query: Callable[[TeamId, Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskView]]]
     record: Callable[[TeamId | None, TaskId], Awaitable[Record]]

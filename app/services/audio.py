@@ -1,5 +1,7 @@
 """Finds stored audio by its public path, and streams it from the store."""
 
+import hashlib
+import logging
 from collections.abc import AsyncIterator
 
 from app.db.engine import Database, retrying
@@ -8,6 +10,8 @@ from app.domain.errors import NotFoundError
 from app.domain.ports import ObjectStore
 from app.domain.task import TeamId
 from app.services import StoredAudio
+
+log = logging.getLogger(__name__)
 
 RETRY_LIMIT_S = 3.0
 
@@ -43,6 +47,28 @@ class Audio:
             created_at=row.created_at,
         )
 
-    def open(self, audio: StoredAudio, start: int, end: int) -> AsyncIterator[bytes]:
-        """Stream bytes `start` to `end`, end exclusive."""
-        return self._store.open_range(audio.storage_key, start, end)
+    async def is_there(self, audio: StoredAudio) -> bool:
+        """Ask the store, as a download would."""
+        return await self._store.stat(audio.storage_key) is not None
+
+    async def open(self, audio: StoredAudio, start: int, end: int) -> AsyncIterator[bytes]:
+        """Stream bytes `start` to `end`, end exclusive; a whole clip ends only if it has its hash.
+
+        Raises:
+            NotFoundError: the store has other bytes; the last portion was not sent.
+        """
+        content = self._store.open_range(audio.storage_key, start, end)
+        if (start, end) != (0, audio.size_bytes):
+            async for portion in content:
+                yield portion
+            return
+        digest, last = hashlib.sha256(), b""
+        async for portion in content:
+            digest.update(portion)
+            if last:
+                yield last
+            last = portion
+        if digest.hexdigest() != audio.sha256:
+            log.error("stored audio has other bytes than its row says", extra={"key": audio.storage_key})
+            raise NotFoundError("audio file not found")
+        yield last

@@ -9,6 +9,7 @@ from app.db.workers import LiveWorker
 from app.domain.errors import ServiceError
 from app.domain.findings import Finding, fail, good, warn
 from app.domain.ports import ObjectStore
+from app.services.models import is_language
 
 # Longer than a worker needs to hear of a task when all is well.
 WAITS_LONG_S = 60.0
@@ -101,6 +102,12 @@ def _offered(workers: Sequence[LiveWorker]) -> str:
     )
 
 
+def _offered_with_language(workers: Sequence[LiveWorker]) -> set[str]:
+    """Models of workers that offer a language model beside them."""
+    able = [worker for worker in workers if any(map(is_language, worker.models))]
+    return {model["name"] for worker in able for model in worker.models}
+
+
 def why_waiting(
     waiting: Sequence[WaitingFor],
     *,
@@ -115,7 +122,12 @@ def why_waiting(
         remedy = "resume it: POST /v1/admin/queue/resume, or the admin page"
         found.append(warn("queue", f"paused; {total} tasks wait", remedy))
     offered = {model["name"] for worker in workers for model in worker.models}
+    with_lm = _offered_with_language(workers)
     for each in waiting:
+        if each.model in offered - with_lm and each.need_lm:
+            remedy = "start a worker with one (ACESTEP_INIT_LLM, ACESTEP_LM_MODEL_PATH), or these will fail"
+            text = f"{each.need_lm} tasks of {each.model} need a language model and no worker offers one"
+            found.append(fail("queue", text, remedy))
         if workers and each.model not in offered:
             remedy = f"start a worker with {each.model} in ACESTEP_CONFIG_PATH, or cancel these tasks"
             found.append(

@@ -130,8 +130,12 @@ class Deliver:
             )
 
     def _data(self, due: Due, view: TaskView | None) -> dict[str, Any]:
-        """State and error as they were at the event; the result as `/query_result` shows it now."""
-        if view is not None and due.event == "task.started":
+        """State and error as they were at the event; the result as `/query_result` shows it now.
+
+        Of an erased task that is the state alone.
+        """
+        view = view or _erased(due)
+        if due.event == "task.started":
             # The task may have ended since, and the event says that it began.
             view = replace(
                 view, status=TaskStatus.RUNNING, progress=0.01, stage="loading", progress_text=None
@@ -155,3 +159,24 @@ class Deliver:
                 stored = self._sealing.rotated(make_secret(), [])
                 await work.webhooks.set_team_secrets(team_id, stored)
         return stored
+
+
+def _erased(due: Due) -> TaskView:
+    """What is left to tell of a task whose content is gone."""
+    return TaskView(
+        id=due.task_id,
+        status=TaskStatus(due.facts["state"]),
+        attempt=0,
+        created_at=due.created_at,
+        progress=0.0,
+        stage=None,
+        progress_text=None,
+        queue_position=None,
+        params={},
+        adjustments=[],
+        model="",
+        result=None,
+        error_code=due.facts["error_code"],
+        error_message=due.facts["error"],
+        clips=[],
+    )

@@ -46,8 +46,8 @@ class Edit:
             if priority != task.priority:
                 actor = actor_of(caller)
                 await work.edits.set_priority(task, priority, actor=actor, ageing_s=self._ageing_s)
-        if changes.labels is not None:
-            await work.edits.set_labels(task, changes.labels)
+        if changes.labels not in (None, task.labels):
+            await work.edits.set_labels(task, changes.labels or {}, actor=actor_of(caller))
         if changes.legal_hold not in (None, task.legal_hold):
             await work.edits.set_legal_hold(task, bool(changes.legal_hold))
             change = {"legal_hold": changes.legal_hold}

@@ -26,8 +26,10 @@ class Erase:
     async def __call__(self, caller: Caller, team_id: TeamId | None, task_id: TaskId) -> ErasedView:
         """Erase a task of the team, or of any for None; a waiting one is cancelled first.
 
+        Whoever asks again, because the answer got lost, gets the same one.
+
         Raises:
-            NotFoundError: unknown, foreign or erased already.
+            NotFoundError: unknown or foreign.
             ConflictError: it runs, or a legal hold keeps it.
         """
 
@@ -43,8 +45,10 @@ class Erase:
         self, work: UnitOfWork, caller: Caller, team_id: TeamId | None, task_id: TaskId
     ) -> tuple[ErasedView, list[str]]:
         task = await work.edits.lock(team_id, task_id)
-        if task is None or task.deleted_at is not None:
+        if task is None:
             raise NotFoundError("task not found")
+        if task.deleted_at is not None:
+            return ErasedView(id=str(task_id), state=task.status), []
         if task.legal_hold:
             raise ConflictError("a legal hold keeps this task")
         actor, status = actor_of(caller), TaskStatus(task.status)

@@ -1,4 +1,4 @@
-"""Sends whole lists out of one snapshot, in portions, and notes with each task who took it."""
+"""Sends whole lists out of one snapshot, in portions; noted once as a whole, and with each task it took."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -14,7 +14,7 @@ from app.domain.filters import Filters
 from app.domain.history import StoredTask
 from app.domain.task import Caller, TeamId
 from app.services import ExportForm
-from app.services.actors import actor_of
+from app.services.actors import actor_of, name_of
 
 # Each holds a connection for as long as its client reads.
 MOST_AT_ONCE = 4
@@ -42,10 +42,12 @@ class Export:
         with self._place(team_id):
             async with self._database.snapshot(idle_s=LONGEST_PAUSE_S) as work:
                 found = await work.lists.find(team_id, filters, newest_first=False)
-                if found and await work.lists.count(found, most=self._max_rows + 1) > self._max_rows:
+                count = await work.lists.count(found, most=self._max_rows + 1) if found else 0
+                if count > self._max_rows:
                     raise ValidationError(
                         f"more than {self._max_rows} tasks; narrow the export, by created_before for example"
                     )
+                export_id = await self._note(caller, filters, form, count)
                 yield sheet.header().encode() if form is ExportForm.CSV else b""
                 if found is None:
                     return
@@ -54,8 +56,15 @@ class Export:
                     # In a thread: other requests are answered meanwhile.
                     portion = await asyncio.to_thread(_write, tasks, form)
                     async with self._database.autocommit() as noting:
-                        await noting.edits.note_exported(seqs, actor=actor_of(caller), form=form.value)
+                        actor = actor_of(caller)
+                        await noting.edits.note_exported(seqs, export_id, actor=actor, form=form.value)
                     yield portion
+
+    async def _note(self, caller: Caller, filters: Filters, form: ExportForm, count: int) -> int:
+        """Record the export in the audit log; returns the number of its entry."""
+        taken = {"form": form.value, "filters": msgspec.to_builtins(filters), "tasks": count}
+        async with self._database.autocommit() as work:
+            return await work.audit.note(name_of(caller), "tasks.exported", "tasks", taken)
 
     @contextmanager
     def _place(self, team_id: TeamId | None) -> Iterator[None]:

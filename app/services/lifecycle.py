@@ -51,6 +51,7 @@ class Lifecycle:
         kinds: Sequence[str] = ("generate",),
         *,
         loaded: Collection[str] = (),
+        has_lm: bool = True,
     ) -> ClaimedTask | None:
         """Take the best eligible task, or None if there is none.
 
@@ -58,22 +59,23 @@ class Lifecycle:
             models: all that the claimer can serve.
             loaded: those in its memory; their tasks come first, until one of another model has waited too
                 long.
+            has_lm: the claimer offers a language model; tasks that need one are left to others if not.
         """
         ready = [model for model in models if model in loaded]
         others = [model for model in models if model not in loaded]
-        if ready and others and not await self._have_waited(others, kinds):
-            task = await self._claim(ready, kinds)
+        if ready and others and not await self._have_waited(others, kinds, has_lm):
+            task = await self._claim(ready, kinds, has_lm)
             if task is not None:
                 return task
-        return await self._claim(models, kinds)
+        return await self._claim(models, kinds, has_lm)
 
-    async def _have_waited(self, models: Sequence[str], kinds: Sequence[str]) -> bool:
+    async def _have_waited(self, models: Sequence[str], kinds: Sequence[str], has_lm: bool) -> bool:
         async with self._database.autocommit() as work:
             return await work.tasks.waited_long_exists(
-                models=models, kinds=kinds, waited_s=AFFINITY_MAX_WAIT_S
+                models=models, kinds=kinds, waited_s=AFFINITY_MAX_WAIT_S, has_lm=has_lm
             )
 
-    async def _claim(self, models: Sequence[str], kinds: Sequence[str]) -> ClaimedTask | None:
+    async def _claim(self, models: Sequence[str], kinds: Sequence[str], has_lm: bool) -> ClaimedTask | None:
         """Claim once, in a few tries.
 
         An empty answer while tasks are eligible means that another worker held their team's row for a
@@ -82,9 +84,15 @@ class Lifecycle:
         for _ in range(CLAIM_TRIES):
             async with self._database.autocommit() as work:
                 claimed = await work.tasks.claim(
-                    worker_id=self._worker_id, models=models, kinds=kinds, lease_s=self._lease_s
+                    worker_id=self._worker_id,
+                    models=models,
+                    kinds=kinds,
+                    lease_s=self._lease_s,
+                    has_lm=has_lm,
                 )
-                if not claimed and not await work.tasks.eligible_exists(models=models, kinds=kinds):
+                if not claimed and not await work.tasks.eligible_exists(
+                    models=models, kinds=kinds, has_lm=has_lm
+                ):
                     return None
             if claimed:
                 for surplus in claimed[1:]:

@@ -71,7 +71,7 @@ class Models:
         """Configured models in their order, then others that live workers announce."""
         workers = (await self._read()).workers
         announced = {
-            model["name"]: model for worker in workers for model in worker.models if not _is_language(model)
+            model["name"]: model for worker in workers for model in worker.models if not is_language(model)
         }
         loaded = {name for worker in workers for name in worker.loaded}
         names = list(dict.fromkeys([*self._configured, *announced]))
@@ -86,7 +86,7 @@ class Models:
             model["name"]
             for worker in (await self._read()).workers
             for model in worker.models
-            if _is_language(model)
+            if is_language(model)
         )
         return sorted(announced, key=lambda name: name != self._default_lm)
 
@@ -124,7 +124,7 @@ class Models:
             DatabaseUnavailableError: the database does not answer.
         """
         workers = (await self._read_anew()).workers
-        language = {model["name"] for worker in workers for model in worker.models if _is_language(model)}
+        language = {model["name"] for worker in workers for model in worker.models if is_language(model)}
         loaded = [name for worker in workers for name in worker.loaded]
         music = next((name for name in loaded if name not in language), None)
         lm = next((name for name in loaded if name in language), None)
@@ -153,7 +153,8 @@ class Models:
         return self._fleet
 
 
-def _is_language(model: Mapping[str, Any]) -> bool:
+def is_language(model: Mapping[str, Any]) -> bool:
+    """Tell a language model among the models that a worker reports."""
     return bool(model["category"] == LANGUAGE_MODEL)
 
 

@@ -96,7 +96,7 @@ class Prompting:
                 raise QueueFullError(
                     f"{waiting} texts wait for the language model already", retry_after_s=RETRY_AFTER_S
                 )
-            await work.tasks.insert(task, position=waiting + 1, ageing_s=0)
+            await work.tasks.insert([(task, waiting + 1)], ageing_s=0)
 
     async def _stop(self, caller: Caller, task_id: TaskId) -> None:
         with suppress(ServiceError):  # it has ended after all, or the sweep will see to it

@@ -3,16 +3,15 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from uuid import UUID
 
 from app.db.engine import Database
-from app.db.objects import OutputKey
 from app.db.tasks import Actor, Settled
 from app.domain.errors import ServiceError
 from app.domain.ports import Doorbell, ObjectStore, Ping
 from app.domain.task import TaskStatus
+from app.services.orphans import orphans
 from app.services.retention import Retention
 
 log = logging.getLogger(__name__)
@@ -21,7 +20,6 @@ SWEEP_EVERY_S = 5.0
 CORRECT_EVERY_S = 60.0
 ORPHANS_EVERY_S = 3600.0
 ORPHAN_AGE_S = 3600.0
-ORPHANS_AT_ONCE = 500
 EXPIRED_AT_ONCE = 100
 KEYS_AT_ONCE = 5000
 RING_AGAIN_AFTER_S = 2.0
@@ -100,11 +98,15 @@ class Recovery:
 
     async def worker_died(self, host: str, pid: int) -> list[Settled]:
         """Take all tasks at once from the worker that ran as this process, which its parent saw die."""
-        lost: list[Settled] = []
+        async with self._database.autocommit() as work:
+            workers = await work.workers.of_process(host, pid)
+        return [task for worker_id in workers for task in await self.worker_lost(worker_id)]
+
+    async def worker_lost(self, worker_id: UUID) -> list[Settled]:
+        """Take all tasks at once from a worker whose process is known to be gone."""
         async with self._database.transaction() as work:
-            for worker_id in await work.workers.of_process(host, pid):
-                lost += await work.tasks.lose_worker(worker_id, actor=SWEEPER, max_crashes=self._max_crashes)
-                await work.workers.gone(worker_id)
+            lost = await work.tasks.lose_worker(worker_id, actor=SWEEPER, max_crashes=self._max_crashes)
+            await work.workers.gone(worker_id)
         self._tell(lost)
         return lost
 
@@ -146,7 +148,7 @@ class Recovery:
         """
         if self._store is None:
             return 0
-        async with self._database.autocommit() as work:
+        async with self._database.transaction() as work:
             keys = await work.objects.expire(most=EXPIRED_AT_ONCE)
         for key in keys:
             await self._store.delete(key)
@@ -166,43 +168,14 @@ class Recovery:
         Args:
             older_than_s: spares objects that are still being worked with, by the clock of this machine.
         """
-        if self._store is None:
-            return 0
-        async with self._database.autocommit() as work:
-            installation = await work.objects.installation()
         removed = 0
-        for prefix in ("o/", f"i/{installation}/"):
-            async for batch in self._old_keys(self._store, prefix, older_than_s):
-                removed += await self._remove_orphans_of(self._store, batch)
+        if self._store is not None:
+            async for key in orphans(self._database, self._store, older_than_s=older_than_s):
+                await self._store.delete(key)
+                removed += 1
         if removed:
             log.info("removed orphan objects", extra={"count": removed})
         return removed
-
-    async def _old_keys(
-        self, store: ObjectStore, prefix: str, older_than_s: float
-    ) -> AsyncIterator[list[str]]:
-        """Yield storage keys below a prefix in portions."""
-        limit = datetime.now(UTC) - timedelta(seconds=older_than_s)
-        batch: list[str] = []
-        async for item in store.list(prefix):
-            if item.modified_at <= limit:
-                batch.append(item.key)
-            if len(batch) >= ORPHANS_AT_ONCE:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
-
-    async def _remove_orphans_of(self, store: ObjectStore, keys: Sequence[str]) -> int:
-        async with self._database.autocommit() as work:
-            if keys[0].startswith("o/"):
-                outputs = [output for key in keys if (output := _output_key(key)) is not None]
-                orphans = await work.objects.orphan_outputs(outputs)
-            else:
-                orphans = await work.objects.orphan_inputs(keys)
-        for key in orphans:
-            await store.delete(key)
-        return len(orphans)
 
     def _tell(self, lost: list[Settled]) -> None:
         for task in lost:
@@ -213,14 +186,3 @@ class Recovery:
         requeued = [Ping(task.id, task.attempt) for task in lost if task.status is TaskStatus.QUEUED]
         if requeued:
             self._doorbell.ring(requeued)
-
-
-def _output_key(key: str) -> OutputKey | None:
-    """Take `o/<team>/<task id>/<attempt>/<item>.<ext>` apart; None for a key of another form."""
-    parts = key.split("/")
-    if len(parts) != 5 or not parts[3].isdecimal():
-        return None
-    try:
-        return OutputKey(key=key, task_id=UUID(parts[2]), attempt=int(parts[3]))
-    except ValueError:
-        return None

@@ -56,9 +56,10 @@ class Repeat:
         offers = await self._offers(task.team_id)
         submission = derive(task, wish, offers, relation=relation.value, request=request)
         assert submission.origin is not None
-        paths = [given.path for given in submission.origin.inputs]
+        paths = {given.path for given in submission.origin.inputs}
         if not await retrying(lambda: self._are_there(task.team_id, paths), limit_s=RETRY_LIMIT_S):
             raise ConflictError("input no longer available")
+        # The key of the request stays among those of the caller's team (`Idempotency`).
         owner = replace(caller, team_id=task.team_id)
         return await self._submit(
             owner, submission, request_id=request_id, client=client, files={}, idempotency=idempotency
@@ -71,10 +72,10 @@ class Repeat:
             raise NotFoundError("task not found")
         return task
 
-    async def _are_there(self, team_id: TeamId, paths: list[str]) -> bool:
+    async def _are_there(self, team_id: TeamId, paths: set[str]) -> bool:
+        """Whether the inputs are stored, be it for this task alone."""
         async with self._database.autocommit() as work:
-            found = [await work.objects.by_public_key(team_id, path) for path in paths]
-        return all(found)
+            return len(await work.objects.keep(team_id, sorted(paths))) == len(paths)
 
 
 def _check_state(task: StoredTask, relation: Relation) -> None:

@@ -14,8 +14,7 @@ from app.services.feed import Feed, Subscription
 TICK_S = 15.0
 # A team's stream goes on after an event that is among so many latest ones of the service.
 MOST_MISSED = 100_000
-MISSED_AT_ONCE = 1000
-MOST_LIVE = 1000
+TOLD_AT_ONCE = 1000
 
 
 class Streams:
@@ -125,16 +124,19 @@ class Streams:
         """What was missed, or the present state of everything that has not ended."""
         if after is None:
             async with self._database.autocommit() as work:
-                live = await work.events.live(team_id, most=MOST_LIVE)
-            for change in live:
-                yield change
+                live = await work.events.live(team_id)
+            for first in range(0, len(live), TOLD_AT_ONCE):
+                async with self._database.autocommit() as work:
+                    present = await work.events.present_of(live[first : first + TOLD_AT_ONCE])
+                for change in present:
+                    yield change
             return
         while True:
             async with self._database.autocommit() as work:
-                missed = await work.events.missed(team_id, after=after, upto=upto, most=MISSED_AT_ONCE)
+                missed = await work.events.missed(team_id, after=after, upto=upto, most=TOLD_AT_ONCE)
             for change in missed:
                 yield change
-            if len(missed) < MISSED_AT_ONCE:
+            if len(missed) < TOLD_AT_ONCE:
                 return
             after = missed[-1].id or upto
 

@@ -1,24 +1,48 @@
 """Accepts a task: seeds drawn once, limits and row in one transaction, bell after the commit."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 from uuid import uuid4
 
 from app.db.engine import Database, retrying
-from app.db.tasks import NewTask
+from app.db.tasks import Asked, NewTask
+from app.db.unit_of_work import UnitOfWork
 from app.domain import seeds
 from app.domain.controls import clamp_priority
-from app.domain.errors import DatabaseUnavailableError
+from app.domain.errors import ConflictError, DatabaseUnavailableError, ServiceError
 from app.domain.idempotency import Idempotency
-from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role
+from app.domain.inputs import PATH_PARAMETERS, ReceivedFile, Role, audio_not_available
 from app.domain.ports import Doorbell, Ping
 from app.domain.room import most_audio_s
+from app.domain.rules import language_model_need
 from app.domain.task import Accepted, Caller, Submission, TaskId, TeamId
+from app.services.together import Together
 from app.services.uploads import Taken, Uploads
 
 # How long a submission may wait for a database that restarts before the client is told to come back.
 RETRY_LIMIT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One try to store a task; before the first one nothing of it can be there."""
+
+    task: NewTask
+    is_first: bool
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Whether an earlier commit got no answer, or an earlier request has the client's key."""
+        return not self.is_first or self.task.idempotency is not None
+
+    @property
+    def key(self) -> tuple[TeamId, str] | None:
+        """Of requests with one key the second has to find the first one."""
+        kept = self.task.idempotency
+        return (kept.team_id, kept.key) if kept else None
 
 
 class Submit:
@@ -42,6 +66,8 @@ class Submit:
         self._doorbell = doorbell
         self._queue_limit = queue_limit
         self._ageing_s = ageing_s
+        # The gate lets one transaction through at a time, so those who wait for it share the next one.
+        self._store = Together(self._store_all, key=lambda each: each.key)
 
     async def __call__(
         self,
@@ -67,8 +93,11 @@ class Submit:
             taken = replace(taken, inputs=[*submission.origin.inputs, *taken.inputs])
         task = self._new_task(caller, submission, taken, request_id=request_id, client=client)
         task = replace(task, idempotency=idempotency)
+        tries = itertools.count()
         try:
-            accepted = await retrying(lambda: self._store(task), limit_s=RETRY_LIMIT_S)
+            accepted = await retrying(
+                lambda: self._store(_Try(task, is_first=next(tries) == 0)), limit_s=RETRY_LIMIT_S
+            )
         except DatabaseUnavailableError:
             self._uploads.discard_unless(lambda: self._is_stored(task), taken)
             raise
@@ -81,7 +110,7 @@ class Submit:
             self._doorbell.ring([Ping(task.id, 0)])
         return accepted
 
-    async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
+    async def earlier(self, idempotency: Idempotency) -> Accepted | None:
         """The answer to an earlier request with this key, before anything of the new one is judged.
 
         Raises:
@@ -90,7 +119,10 @@ class Submit:
 
         async def look() -> Accepted | None:
             async with self._database.autocommit() as work:
-                return await work.tasks.accepted(team_id, task_id=None, idempotency=idempotency)
+                (found,) = await work.tasks.accepted([Asked(idempotency=idempotency)])
+            if isinstance(found, ConflictError):
+                raise found
+            return found
 
         return await retrying(look, limit_s=RETRY_LIMIT_S)
 
@@ -123,6 +155,7 @@ class Submit:
             priority=submission.priority,
             requested_model=submission.requested_model,
             model=params["model"],
+            needs_lm=language_model_need(params) is not None,
             reserved_seconds=most_audio_s(params, taken.inputs, max_duration_s=self._max_duration_s),
             request=submission.request,
             content_type=submission.content_type,
@@ -139,25 +172,67 @@ class Submit:
         """Whether the row was committed; the gate makes it wait for a try that has not ended."""
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=None)
+            (stored,) = await work.tasks.accepted([Asked(id=task.id)])
             return stored is not None
 
-    async def _store(self, task: NewTask) -> Accepted:
+    async def _store_all(self, tries: Sequence[_Try]) -> list[Accepted | Exception]:
+        """Store tasks in one transaction; an answer, or what is wrong with it, for each."""
+        tasks = [each.task for each in tries]
+        asked = [
+            Asked(id=each.task.id, idempotency=each.task.idempotency) for each in tries if each.may_be_stored
+        ]
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            stored = await work.tasks.accepted(task.team_id, task_id=task.id, idempotency=task.idempotency)
-            if stored is not None:
-                return stored
-            room = await work.queue.room(
-                task.team_id, most=self._queue_limit, priority=task.priority, ageing_s=self._ageing_s
-            )
-            room.check(queue_limit=self._queue_limit, model=task.model, wanted_s=task.reserved_seconds)
-            priority, note = clamp_priority(task.priority, max_priority=room.limits.max_priority)
+            known = await work.tasks.accepted(asked) if asked else []
+            answers: dict[Any, Accepted | Exception] = {
+                each.id: answer for each, answer in zip(asked, known, strict=True) if answer is not None
+            }
+            alike: dict[tuple[TeamId, int], list[NewTask]] = {}
+            for task in tasks:
+                if task.id not in answers:
+                    alike.setdefault((task.team_id, task.priority), []).append(task)
+            # One after the other, so that each group counts those before it.
+            for group in alike.values():
+                answers |= await self._add(work, group)
+        return [answers[task.id] for task in tasks]
+
+    async def _add(self, work: UnitOfWork, group: Sequence[NewTask]) -> dict[TaskId, Accepted | Exception]:
+        """Add tasks of one team and priority, as far as there is room."""
+        first = group[0]
+        room = await work.queue.room(
+            first.team_id,
+            most=self._queue_limit,
+            priority=first.priority,
+            ageing_s=self._ageing_s,
+            places=len(group),
+        )
+        priority, note = clamp_priority(first.priority, max_priority=room.limits.max_priority)
+        answers: dict[TaskId, Accepted | Exception] = {}
+        fitting: list[tuple[NewTask, int]] = []
+        for task in group:
+            try:
+                room.check(queue_limit=self._queue_limit, model=task.model, wanted_s=task.reserved_seconds)
+                shared = await _kept(work, task)
+            except ServiceError as error:
+                answers[task.id] = error
+                continue
             adjustments = [*task.adjustments, *([note] if note else [])]
-            await work.tasks.insert(
-                replace(task, priority=priority, adjustments=adjustments),
-                position=room.position,
-                ageing_s=self._ageing_s,
-                retention_days=self._retention_days,
-            )
-        return Accepted(task_id=task.id, queue_position=room.position)
+            stored = replace(task, priority=priority, adjustments=adjustments, shared=shared)
+            fitting.append((stored, room.position))
+            answers[task.id] = Accepted(task_id=task.id, queue_position=room.position)
+            room = room.after(task.reserved_seconds)
+        if fitting:
+            await work.tasks.insert(fitting, ageing_s=self._ageing_s, retention_days=self._retention_days)
+        return answers
+
+
+async def _kept(work: UnitOfWork, task: NewTask) -> list[int]:
+    """Ids of the inputs that other tasks own; from here on they stay as long as this task may need them."""
+    new = {row["public_key"] for row in task.objects}
+    paths = {given.path for given in task.inputs} - new
+    if not paths:
+        return []
+    kept = await work.objects.keep(task.team_id, sorted(paths))
+    if len(kept) < len(paths):
+        raise ConflictError("input no longer available") if task.parent_id else audio_not_available()
+    return kept

@@ -69,7 +69,13 @@ class MusicPipeline(EncodingPipeline):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*weight_norm.*", category=FutureWarning)
                 pipeline: Self = (
-                    cls.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+                    cls.from_pretrained(
+                        folder,
+                        dtype=dtype,
+                        local_files_only=True,
+                        use_safetensors=True,
+                        trust_remote_code=False,
+                    )
                     if (folder / "model_index.json").is_file()
                     else cls(**original.components(folder, dtype=dtype))
                 )

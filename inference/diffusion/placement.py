@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 # Cards with less memory hold one component at a time, unless the operator says otherwise.
 SMALL_CARD_BYTES = 16 * 10**9
+# Cards with less memory have no room for a language model beside a diffusion model.
+SMALLEST_CARD_BYTES = 12 * 10**9
 # The one flash backend that takes padded batches; `flash` raises on them, `*_hub` ones download kernels.
 FLASH = "flash_varlen"
 
@@ -34,6 +36,11 @@ class Machine:
         device = choose_device(name)
         memory = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
         return cls(device=device, memory_bytes=memory, has_flash=find_spec("flash_attn") is not None)
+
+    @property
+    def has_room_for_language(self) -> bool:
+        """Whether the accelerator's memory holds a language model beside a diffusion model."""
+        return self.memory_bytes is not None and self.memory_bytes >= SMALLEST_CARD_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessorList
 from transformers.utils import logging as transformers_logging
 
@@ -202,6 +203,8 @@ def _report(on_tokens: OnTokens, before: int, wanted: int, done: int, of_chunk: 
 
 def _read(folder: Path, dtype: torch.dtype) -> Any:
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=dtype)
-    except (OSError, ValueError, KeyError) as error:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=dtype
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelLoadError("the weights of the language model cannot be read") from error

@@ -27,7 +27,9 @@ class Tokens:
             ModelLoadError: the files are broken, or not those of a 5 Hz language model.
         """
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
             size = int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"])
         except (OSError, ValueError, KeyError) as error:
             raise ModelLoadError("the tokenizer of the language model cannot be read") from error

@@ -140,6 +140,8 @@ def engine_options(folder: Path) -> dict[str, Any]:
     numbers = 2 * config["num_hidden_layers"] * config["num_key_value_heads"] * config["head_dim"]
     return {
         "model": str(folder),
+        "load_format": "safetensors",
+        "trust_remote_code": False,
         "dtype": "bfloat16",
         "max_model_len": _MODEL_TOKENS,
         "max_num_seqs": rows,

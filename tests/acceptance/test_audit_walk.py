@@ -47,6 +47,24 @@ async def clips(client: httpx.AsyncClient, record: Any, headers: dict[str, str])
     return [(await client.get(each["file"], headers=headers)).content for each in record["outputs"]]
 
 
+def check_account(record: Any) -> None:
+    """The worker's account says all that it takes to make the clips again."""
+    effective, audit = record["effective"], record["audit"]
+    assert effective["seeds"] == record["seeds"]
+    assert (effective["duration"], effective["steps"], effective["infer_method"]) == (10.0, 1, "ode")
+    assert (effective["task_type"], effective["audio_format"]) == ("text2music", "wav")
+    assert (audit["model"], audit["dtype"], audit["compiled"]) == ("acestep-tiny-random", "float32", "no")
+    assert audit["threads"] >= 1
+    lines = "".join(f"{audit['files'][path]}  {path}\n" for path in sorted(audit["files"]))
+    assert hashlib.sha256(lines.encode()).hexdigest() == record["dit_model"]["sha256"]
+    (batch,) = audit["batches"]
+    assert (batch["items"], batch["rows"], batch["latent_frames"]) == (2, 2, 250)
+    assert len(batch["prompt_and_lyrics_tokens"]) == 2
+    assert [len(tokens) for tokens in batch["condition_tokens"]] == [2], "one condition for all steps"
+    assert set(record["stage_seconds"]) >= {"diffusing", "decoding"}
+    assert "/" not in str(audit["repo"] or "")
+
+
 async def test_from_a_file_to_its_task_and_to_the_same_bytes(
     installation: Installation, tmp_path: Path
 ) -> None:
@@ -87,6 +105,7 @@ async def test_from_a_file_to_its_task_and_to_the_same_bytes(
         assert {name for name, value in record["versions"].items() if value} >= {
             *("service", "python", "torch", "diffusers", "transformers", "device"),
         }
+        check_account(record)
         assert [each["outcome"] for each in record["attempts"]] == ["succeeded"]
         assert [each["type"] for each in record["events"]][:2] == ["queued", "claimed"]
         assert record["events"][0]["actor"] == key["prefix"]
@@ -96,6 +115,7 @@ async def test_from_a_file_to_its_task_and_to_the_same_bytes(
         assert (repeated["parent_id"], repeated["parent_relation"]) == (item["id"], "rerun")
         assert repeated["team_id"] == team["id"]
         assert repeated["parameters"] == record["parameters"]
+        assert (repeated["effective"], repeated["audit"]) == (record["effective"], record["audit"])
         both = [await clips(client, each, studio) for each in (record, repeated)]
         assert both[0] == both[1], "the same bytes"
         found = await data(client, "GET", f"/v1/tasks?sha256={digest}", headers=studio)

@@ -5,8 +5,9 @@ import asyncio
 import asyncpg
 import pytest
 
+from app.db.engine import Database
 from app.db.migrate import differences, head, migrate, require_schema
-from app.domain.errors import SchemaMismatchError
+from app.domain.errors import DatabaseUnavailableError, SchemaMismatchError
 from tests.servers import Servers, execute, with_name
 
 
@@ -65,3 +66,18 @@ async def test_a_newer_schema_serves_this_program_unless_it_says_otherwise(empty
     await migrate(empty_url)  # leaves it alone
     with pytest.raises(SchemaMismatchError):
         await require_schema(empty_url)
+
+
+async def test_a_schema_that_does_not_fit_makes_the_database_unavailable(empty_url: str) -> None:
+    await migrate(empty_url)
+    database = Database(empty_url, pool_size=1)
+    try:
+        await execute(empty_url, "ALTER TABLE tasks RENAME COLUMN lane TO lanes")
+        with pytest.raises(DatabaseUnavailableError):
+            async with database.autocommit() as work:
+                await work.sweeps.waiting_longer_than(1)
+        await execute(empty_url, "ALTER TABLE tasks RENAME COLUMN lanes TO lane")
+        async with database.autocommit() as work:
+            assert await work.sweeps.waiting_longer_than(1) == []
+    finally:
+        await database.close()

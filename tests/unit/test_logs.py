@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ import pytest
 
 from app.domain.keys import make_key
 from app.domain.log_fields import log_fields
-from app.logs import JsonFormatter, RedactingFormatter
+from app.logs import JsonFormatter, RedactingFormatter, configure, redacted
 
 KEY = make_key()
 
@@ -116,3 +117,20 @@ async def test_the_work_at_hand_names_itself_in_every_line() -> None:
     assert inner.endswith("written by somebody else task_id=t attempt=2 step=1")
     assert outer.endswith("again task_id=t attempt=3"), "what a line says itself wins"
     assert line("after").endswith("after")
+
+
+@pytest.fixture
+def _log_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    yield
+    root.handlers[:] = handlers
+    configure("info")
+    root.handlers[:] = handlers
+
+
+@pytest.mark.usefixtures("_log_as_before")
+def test_what_is_stored_goes_through_the_same_filter(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("debug", secrets=iter(["sk-configured"]))
+    assert redacted(f"raise Broken('sk-configured', '{KEY}')") == "raise Broken('***', 'ace_***')"
+    assert "level debug: texts of users can reach the log" in capsys.readouterr().err

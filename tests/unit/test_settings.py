@@ -101,6 +101,14 @@ def test_another_engine_is_refused_in_production(monkeypatch: pytest.MonkeyPatch
         load()
 
 
+def test_production_refuses_a_failpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAILPOINT", "worker.after_claim")
+    load()
+    monkeypatch.setenv("ACESTEP_ENV", "production")
+    with pytest.raises(ConfigurationError, match="FAILPOINT"):
+        load()
+
+
 def test_models_are_named_by_the_last_part_of_their_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACESTEP_CONFIG_PATH", "/checkpoints/acestep-v15-base")
     monkeypatch.setenv("ACESTEP_CONFIG_PATH2", "acestep-v15-turbo")

@@ -15,6 +15,7 @@ from app.api.operations.build import (
     parameter,
     ref,
 )
+from app.domain.room import COUNTED
 
 
 def paths() -> Described:
@@ -38,7 +39,7 @@ def _release_task() -> Described:
         "Submit a generation",
         "Stores a task and answers after the commit. Numbers outside their range are set to the nearest "
         "allowed value and recorded; a wrong choice is an error. An empty object is valid. `queue_position` "
-        "is an estimate where several teams wait.",
+        f"is an estimate where several teams wait, and above {COUNTED} the least that it can be.",
         answer=ref("AcceptedTask"),
         errors=(*BODY_ERRORS, 409, 429),
         body=body(json="ReleaseTask", form="ReleaseTaskForm", multipart="ReleaseTaskFiles"),

@@ -16,6 +16,7 @@ from litestar import Litestar
 from app.db.engine import Database
 from app.db.tasks import Actor
 from app.domain.authority import Authority
+from app.domain.cursor import Cursors
 from app.domain.filters import Filters
 from app.domain.keys import ALL_SCOPES, Scope, key_digest
 from app.domain.task import TaskId
@@ -46,6 +47,7 @@ class Tenant:
     audio: str
     sha256: str
     cursor: str
+    key_cursor: str
     team_id: str
     webhook: str
     delivery: str
@@ -142,6 +144,7 @@ async def a_tenant(db: Database, keys: Keys, name: str, folder: Path) -> Tenant:
         audio=row["public_key"],
         sha256=row["sha256"],
         cursor=first.next_cursor,
+        key_cursor=Cursors(PEPPER.encode()).make(made.key.id, f"keys {team} ".encode()),
         team_id=str(made_team.id),
         webhook=webhook.id,
         delivery=told.items[0].id,

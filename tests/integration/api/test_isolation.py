@@ -5,6 +5,7 @@ itself when its parameter is named below; any other route must say here how an i
 does. So a new route fails the first test until somebody has thought about it.
 """
 
+import json
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -25,7 +26,10 @@ TIMESTAMP = re.compile(rb'"timestamp":\d+')
 
 @dataclass(frozen=True)
 class Case:
-    """How ids of one kind reach a route, and which of them the owner would use."""
+    """How ids of one kind reach a route, and which of them the owner would use.
+
+    In a URL of the request `<done>` and `<webhook>` stand for those of the team that asks.
+    """
 
     kind: str
     request: Callable[[str], dict[str, Any]]
@@ -39,6 +43,7 @@ def owned(tenant: Tenant, kind: str) -> list[str]:
         "hash": [tenant.sha256],
         "key": [tenant.key_id],
         "cursor": [tenant.cursor],
+        "key cursor": [tenant.key_cursor],
         "word": [tenant.name],
         "team": [tenant.team_id],
         "worker": [str(uuid4())],  # workers belong to nobody
@@ -52,6 +57,7 @@ def invented(kind: str) -> str:
         "audio": f"audio/{secrets.token_hex(16)}.wav",
         "hash": secrets.token_hex(32),
         "cursor": secrets.token_urlsafe(32),
+        "key cursor": secrets.token_urlsafe(32),
         "word": secrets.token_hex(3),
     }.get(kind, str(uuid4()))
 
@@ -77,7 +83,21 @@ PATH_PARAMETERS = {
 # What the other parameters of an address are, while one of them names what is foreign.
 OWN = {"team_id": "me", "webhook_id": str(uuid4()), "delivery_id": str(uuid4())}
 
-CASES = {
+COVER = {"task_type": "cover"}
+OWN_DELIVERIES = "/v1/teams/me/webhooks/<webhook>/deliveries"
+
+
+def parts(**fields: str) -> dict[str, Any]:
+    """A multipart form without files."""
+    return {"files": {name: (None, value) for name, value in fields.items()}}
+
+
+def overriding(**parameters: str) -> dict[str, Any]:
+    return {"url": "/v1/tasks/<done>/rerun", "json": {"overrides": parameters}}
+
+
+# How ids reach a route beside the parameters of its address.
+CASES: dict[str, list[Case]] = {
     "POST /query_result": [
         Case("task", lambda id_: {"json": {"task_id_list": [id_]}}),
         Case("task", lambda id_: {"json": {"task_id_list": f'["{id_}"]'}}),
@@ -86,14 +106,34 @@ CASES = {
         *by_filters(),
         Case("cursor", lambda cursor: {"params": {"cursor": cursor}}),
     ],
-    "GET /v1/tasks/export": by_filters(),
+    "GET /v1/tasks/export": [
+        *by_filters(),
+        Case("cursor", lambda cursor: {"params": {"cursor": cursor}}),  # there is none
+    ],
     "GET /v1/audio": [Case("audio", lambda path: {"params": {"path": path}})],
     "HEAD /v1/audio": [Case("audio", lambda path: {"params": {"path": f"/{path}"}})],
     "POST /release_task": [
         Case("audio", lambda path: {"json": {"task_type": "cover", "src_audio_path": path}}),
         Case("audio", lambda path: {"json": {"reference_audio_path": f"/v1/audio?path={path}"}}),
+        Case("audio", lambda path: {"json": {"param_obj": {"referenceAudioPath": path}}}),
+        Case("audio", lambda path: {"json": {"param_obj": json.dumps({**COVER, "ctx_audio_path": path})}}),
+        Case("audio", lambda path: {"json": {"metadata": {"ref_audio_path": f"/{path}"}}}),
+        Case("audio", lambda path: {"data": {**COVER, "sourceAudioPath": path}}),
+        Case("audio", lambda path: {"data": {"param_obj": json.dumps({"refAudioPath": path})}}),
+        Case("audio", lambda path: parts(**COVER, src_audio_path=f"http://test/v1/audio?path={path}")),
+        Case("audio", lambda path: parts(metas=json.dumps({"reference_audio_path": path}))),
     ],
-    "GET /v1/keys": [Case("team", lambda id_: {"params": {"team": id_}})],
+    "POST /v1/tasks/{task_id}/rerun": [
+        Case("audio", lambda path: overriding(task_type="cover", src_audio_path=path)),
+        Case("audio", lambda path: overriding(reference_audio_path=f"/v1/audio?path={path}")),
+    ],
+    "GET /v1/teams/{team_id}/webhooks/{webhook_id}/deliveries": [
+        Case("delivery", lambda id_: {"url": f"{OWN_DELIVERIES}?cursor={id_}"}),
+    ],
+    "GET /v1/keys": [
+        Case("team", lambda id_: {"params": {"team": id_}}),
+        Case("key cursor", lambda cursor: {"params": {"cursor": cursor}}),
+    ],
     "POST /v1/keys": [
         Case("team", lambda id_: {"json": {"name": "x", "scopes": ["tasks:read"], "team_id": id_}}),
     ],
@@ -145,13 +185,16 @@ def cases(verb: str, path: str) -> list[Case]:
     names = re.findall(r"{(\w+)}", path)
     if f"{verb} {path}" in NO_IDS:
         return []
+    known = CASES.get(f"{verb} {path}", [])
     if names and all(name in PATH_PARAMETERS for name in names):
         return [
-            Case(PATH_PARAMETERS[name], lambda id_, name=name: {"url": path.format(**{**OWN, name: id_})})
-            for name in names
+            *known,
+            *(
+                Case(PATH_PARAMETERS[name], lambda id_, name=name: {"url": path.format(**{**OWN, name: id_})})
+                for name in names
+            ),
         ]
     assert not names, f"no case for the parameters of {path}: name them in PATH_PARAMETERS"
-    known = CASES.get(f"{verb} {path}")
     assert known, f"no case for {verb} {path}: add one to CASES, or to NO_IDS if no id reaches it"
     return known
 
@@ -162,6 +205,9 @@ async def ask(world: World, tenant: Tenant, verb: str, path: str, case: Case, id
         **BODIES.get(f"{verb} {path.removeprefix('/api')}", {}),
         **case.request(id_),
     }
+    url = request["url"].replace("<done>", str(tenant.done)).replace("<webhook>", tenant.webhook)
+    below_api = path.startswith("/api/") and not url.startswith("/api/")
+    request["url"] = "/api" + url if below_api else url
     return await world.client.request(verb, headers=tenant.headers, **request)
 
 
@@ -230,6 +276,54 @@ async def test_the_owner_finds_its_own_by_every_filter(world: World, path: str) 
     cursor = {"params": {"cursor": world.b.cursor}, "headers": world.b.headers}
     rest = (await world.client.get("/v1/tasks", **cursor)).json()["data"]
     assert [item["id"] for item in rest["items"]] == [str(world.b.done)]
+
+
+async def test_the_owner_may_name_its_own_audio_in_every_way(world: World) -> None:
+    for route in ("POST /release_task", "POST /v1/tasks/{task_id}/rerun"):
+        for case in CASES[route]:
+            verb, path = route.split()
+            response = await ask(world, world.b, verb, path, case, world.b.audio)
+            assert response.status_code == 200, (response.text, case.request("x"))
+
+
+async def test_the_owner_goes_on_after_its_own_cursors(world: World) -> None:
+    for route, kind in (
+        ("GET /v1/keys", "key cursor"),
+        ("GET /v1/teams/{team_id}/webhooks/{webhook_id}/deliveries", "delivery"),
+    ):
+        case = next(case for case in CASES[route] if case.kind == kind)
+        verb, path = route.split()
+        response = await ask(world, world.b, verb, path, case, owned(world.b, kind)[0])
+        assert response.json()["data"]["items"] == [], response.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "other_body"),
+    [
+        ("/release_task", {"prompt": "a"}, {"prompt": "b"}),
+        ("/v1/tasks/<done>/rerun", {}, {"seeds": "new"}),
+    ],
+)
+async def test_the_idempotency_key_of_another_team_is_a_new_one(
+    world: World, path: str, body: dict[str, str], other_body: dict[str, str]
+) -> None:
+    async def send(tenant: Tenant, key: str, fields: dict[str, str]) -> httpx.Response:
+        url = path.replace("<done>", str(tenant.done))
+        return await world.client.post(url, json=fields, headers={**tenant.headers, "idempotency-key": key})
+
+    theirs = await send(world.b, "the-key", body)
+    assert (await send(world.b, "the-key", body)).headers["idempotent-replayed"] == "true"
+    assert (await send(world.b, "the-key", other_body)).status_code == 409
+    seen = []
+    for key, fields in (("unknown-1", body), ("the-key", body), ("unknown-2", other_body)):
+        response = await send(world.a, key, fields)
+        assert response.json()["data"]["task_id"] != theirs.json()["data"]["task_id"]
+        id_ = response.json()["data"]["task_id"]
+        # The task goes again, so that the next one has the same place.
+        await world.client.post(f"/v1/tasks/{id_}/cancel", headers=world.a.headers)
+        seen.append(shown(response, id_))
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][0] == 200
 
 
 async def test_asking_for_foreign_tasks_changes_none(world: World) -> None:

@@ -165,14 +165,15 @@ async def medians(crowd: Crowd, verb: str, path: str, case: Case) -> tuple[float
 
 async def test_the_time_of_an_answer_does_not_tell_foreign_from_unknown(crowd: Crowd) -> None:
     pairs = {}
-    for verb, path, case in ways(crowd):
+    for number, (verb, path, case) in enumerate(ways(crowd)):
         for _ in range(TRIES):
             pair = await medians(crowd, verb, path, case)
             if LEAST <= pair[0] / pair[1] <= MOST:
                 break
-        pairs[verb, path, case.kind] = pair
+        pairs[number, verb, path, case.kind] = pair
     ratios = {way: foreign / unknown for way, (foreign, unknown) in pairs.items()}
-    print({way: round(ratio, 3) for way, ratio in ratios.items()})  # noqa: T201
+    for way, ratio in sorted(ratios.items(), key=lambda measured: abs(measured[1] - 1)):
+        print(f"{ratio:.3f}", *way)  # noqa: T201
     if IS_WHOLE:
         assert all(LEAST <= ratio <= MOST for ratio in ratios.values())
     together = sum(foreign for foreign, _ in pairs.values()) / sum(unknown for _, unknown in pairs.values())

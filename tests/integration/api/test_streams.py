@@ -80,6 +80,29 @@ async def test_a_team_sees_its_own_tasks_only_and_an_admin_all(
     assert places == sorted(places)
 
 
+async def test_an_event_of_another_team_is_a_place_like_an_own_one(world: World, address: str) -> None:
+    """Ids of events are places in one order, and who names a foreign one learns nothing about it."""
+    own = await first_of(f"{address}/v1/tasks/{world.a.waiting}/stream", world.a.headers)
+    await world.client.post(f"/v1/tasks/{world.b.waiting}/cancel", headers=world.b.headers)
+    foreign = await first_of(f"{address}/v1/tasks/{world.b.waiting}/stream", world.b.headers)
+    await world.client.post(f"/v1/tasks/{world.a.waiting}/cancel", headers=world.a.headers)
+    for path in (f"/v1/tasks/{world.a.waiting}/stream", "/v1/tasks/stream"):
+        seen = [
+            await first_of(f"{address}{path}", {**world.a.headers, "last-event-id": str(place.id)})
+            for place in (own, foreign)
+        ]
+        assert seen[0] == seen[1]
+        assert (seen[0].state, seen[0].data and seen[0].data["task_id"]) == (
+            "cancelled",
+            str(world.a.waiting),
+        )
+
+
+async def first_of(url: str, headers: dict[str, str]) -> Event:
+    async with following(url, headers) as (_, events):
+        return await anext(events)
+
+
 async def until_succeeded(events: AsyncIterator[Event], task_id: str) -> list[Event]:
     seen: list[Event] = []
     async for event in events:

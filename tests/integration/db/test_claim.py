@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -10,10 +11,20 @@ import pytest
 
 from app.db import claim_statements
 from app.db.engine import Database
-from app.domain.task import TeamId
+from app.db.tasks import ClaimedTask, Tasks
+from app.domain.task import TaskId, TeamId
 from app.services.lifecycle import Lifecycle
-from tests.builders import MODEL, a_running_task, a_task, a_team, claim, many_tasks
+from tests.builders import (
+    MODEL,
+    a_running_task,
+    a_task,
+    a_team,
+    a_worker_elsewhere,
+    claim,
+    many_tasks,
+)
 from tests.fakes import ListeningDoorbell
+from tests.servers import execute
 
 
 async def test_second_worker_gets_nothing_for_a_claimed_task(db: Database, team: TeamId) -> None:
@@ -142,6 +153,38 @@ async def test_a_task_that_may_not_start_does_not_hurry_anybody(
     assert await claimed_models(lifecycle, 1, [MODEL]) == [MODEL]
 
 
+async def without_lm(lifecycle: Lifecycle) -> TaskId | None:
+    task = await lifecycle.claim([MODEL, OTHER], loaded=[MODEL], has_lm=False)
+    return None if task is None else task.id
+
+
+async def test_a_task_that_needs_a_language_model_is_left_to_who_offers_one(
+    db: Database, team: TeamId, lifecycle: Lifecycle, database_url: str
+) -> None:
+    thinking, plain = await a_task(db, team, needs_lm=True), await a_task(db, team)
+    await a_worker_elsewhere(db, MODEL, language_model="lm")
+    await make_older(database_url, MODEL, 60)
+    assert await without_lm(lifecycle) == plain
+    assert await without_lm(lifecycle) is None
+    task = await lifecycle.claim([MODEL])
+    assert task is not None
+    assert task.id == thinking
+
+
+async def test_where_nobody_could_serve_it_anybody_takes_it_and_tells(
+    db: Database, team: TeamId, lifecycle: Lifecycle, database_url: str
+) -> None:
+    tasks = [await a_task(db, team, needs_lm=True) for _ in range(3)]
+    assert await without_lm(lifecycle) == tasks[0], "no worker at all"
+    await a_worker_elsewhere(db, OTHER, language_model="lm")
+    assert await without_lm(lifecycle) == tasks[1], "one that has not the task's model"
+    await a_worker_elsewhere(db, MODEL, language_model="lm")
+    await execute(database_url, "UPDATE workers SET seen_at = now() - interval '4 minutes', state = 'gone'")
+    assert await without_lm(lifecycle) is None, "it may come back"
+    await execute(database_url, "UPDATE workers SET seen_at = now() - interval '6 minutes'")
+    assert await without_lm(lifecycle) == tasks[2]
+
+
 @pytest.mark.parametrize("analysed_while", ["empty", "one finished", "full", "never"])
 async def test_one_statement_never_claims_two_tasks(
     db: Database, team: TeamId, database_url: str, analysed_while: str
@@ -189,10 +232,11 @@ async def test_the_claim_reads_the_queue_by_its_index(
     await many_tasks(database_url, team, waiting)
     await connection.execute("ANALYZE")
     statement = str(claim_statements.CLAIM)
-    for place, name in enumerate(("worker_id", "lease_s", "models", "kinds"), start=1):
+    names = ("worker_id", "lease_s", "models", "kinds", "has_lm")
+    for place, name in enumerate(names, start=1):
         statement = statement.replace(f":{name}", f"${place}")
     plan = await connection.fetch(
-        f"EXPLAIN (ANALYZE, BUFFERS) {statement}", uuid4(), 30.0, [MODEL], ["generate"]
+        f"EXPLAIN (ANALYZE, BUFFERS) {statement}", uuid4(), 30.0, [MODEL], ["generate"], False
     )
     await connection.close()
     text = "\n".join(line[0] for line in plan)
@@ -201,3 +245,21 @@ async def test_the_claim_reads_the_queue_by_its_index(
     pages = re.search(r"Buffers: shared hit=(\d+)", text)
     assert pages, text
     assert int(pages[1]) < 100, "however long the queue is"
+
+
+async def test_a_claim_that_returns_too_many_gives_the_rest_back(
+    db: Database, team: TeamId, lifecycle: Lifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No statement of ours does it; if a planner ever makes one do it, no task may be left to nobody."""
+    ids = [await a_task(db, team) for _ in range(3)]
+    claim_one = Tasks.claim
+
+    async def claim_all(tasks: Tasks, **values: Any) -> list[ClaimedTask]:
+        return [claimed for _ in ids for claimed in await claim_one(tasks, **values)]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tasks, "claim", claim_all)
+        first = await lifecycle.claim([MODEL])
+    assert first is not None
+    rest = [await lifecycle.claim([MODEL]) for _ in ids]
+    assert [first.id, *(task.id for task in rest if task is not None)] == ids

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.db.engine import Database
-from app.db.queue import COUNTED
+from app.domain.room import COUNTED
 from app.domain.task import TaskId, TeamId
 from tests.builders import a_task, a_team, claim, many_tasks
 

@@ -7,7 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from inference.__main__ import bring_where_it_fits
+from inference.diffusion.placement import Machine
+from inference.models import registry
 from tests.hub import a_hub
 
 OWN = '[made-up]\nrepo = "someone/made-up"\nlayout = "plain"\nkind = "language"\nlicence = "CC0-1.0"\n'
@@ -83,3 +87,27 @@ def test_a_download_ends_with_the_service_that_wanted_it(data_dir: Path) -> None
         hub.stall_after = None
         brought = command(data_dir, "app.cli.service", "models", "download", "made-up", HF_ENDPOINT=hub.url)
     assert brought.returncode == 0, brought.stderr
+
+
+def test_by_default_a_machine_without_an_accelerator_gets_no_language_model(data_dir: Path) -> None:
+    configured = {"ACESTEP_CONFIG_PATH": "acestep-tiny-random", "ACESTEP_LM_MODEL_PATH": "made-up"}
+    source = {"ACESTEP_DOWNLOAD_SOURCE": str(data_dir.parent / "usb"), "ACESTEP_DEVICE": "cpu"}
+    for init, is_brought in (("auto", False), ("false", False), ("true", True)):
+        done = command(
+            data_dir, "app.cli.service", "models", "download", **configured, **source, ACESTEP_INIT_LLM=init
+        )
+        assert done.returncode == 0, done.stderr
+        assert (data_dir / "models" / "made-up").exists() is is_brought
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "folder", "is_brought"), [(8, "usb", False), (24, "usb", True), (24, "no", False)]
+)
+def test_a_language_model_comes_where_it_fits_and_its_absence_stops_nothing(
+    memory_gb: int, folder: str, is_brought: bool, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = Machine(device=Machine.look("cpu").device, memory_bytes=memory_gb * 10**9)
+    monkeypatch.setattr(Machine, "look", lambda _: card)
+    source, models_dir = str(data_dir.parent / folder), data_dir / "models"
+    bring_where_it_fits("made-up", models_dir, source, Console(), device="auto")
+    assert registry.is_on_disk(registry.find("made-up", models_dir), models_dir) is is_brought

@@ -23,7 +23,10 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "objects"
 
 
-async def a_worker(db: Database, model: str = MODEL) -> None:
+async def a_worker(db: Database, model: str = MODEL, *, language_model: str | None = None) -> None:
+    models = [{"name": model, "category": "turbo", "tasks": ["text2music"]}]
+    if language_model:
+        models.append({"name": language_model, "category": "lm", "tasks": []})
     report = WorkerReport(
         id=uuid4(),
         host="h",
@@ -31,7 +34,7 @@ async def a_worker(db: Database, model: str = MODEL) -> None:
         version="1",
         state="ready",
         slots=1,
-        models=[{"name": model, "category": "turbo", "tasks": ["text2music"]}],
+        models=models,
         loaded=[model],
         device="cpu",
     )
@@ -89,6 +92,21 @@ async def test_a_model_that_nobody_offers(
     await a_task(db, team)
     (finding,) = (await examine(db, store, answering))["queue"]
     assert (finding.health, MODEL in finding.text) == (Health.FAIL, True)
+
+
+async def test_a_language_model_that_nobody_offers(
+    db: Database, team: TeamId, store: Path, answering: Callable[[], Awaitable[None]]
+) -> None:
+    await a_worker(db)
+    await a_worker(db, "acestep-v15-base", language_model="some-lm")
+    for needs_lm in (True, True, False):
+        await a_task(db, team, needs_lm=needs_lm)
+    (finding,) = (await examine(db, store, answering))["queue"]
+    told = f"2 tasks of {MODEL} need a language model and no worker offers one"
+    assert (finding.health, finding.text) == (Health.FAIL, told)
+    await a_worker(db, language_model="some-lm")
+    (finding,) = (await examine(db, store, answering))["queue"]
+    assert finding.health is Health.OK
 
 
 async def test_a_paused_queue(

@@ -78,6 +78,17 @@ async def test_labels_are_replaced_and_found(db: Database, team: TeamId) -> None
     assert (await History(db)(team, task)).labels == {}
 
 
+async def test_a_change_of_labels_is_an_event_with_what_was_before(db: Database, team: TeamId) -> None:
+    task = await a_finished_task(db, team, labels={"mood": "calm", "project": "x"})
+    for _ in range(2):
+        await edit(db, team, task, labels={"mood": "wild", "client": "y"})
+    record = await History(db)(team, task)
+    noted = [event.detail for event in record.events if event.type == "labels_changed"]
+    assert noted == [{"set": {"mood": "wild", "client": "y"}, "removed": {"mood": "calm", "project": "x"}}], (
+        "nothing changed, nothing noted"
+    )
+
+
 async def test_a_legal_hold_is_in_the_audit_log(db: Database, team: TeamId, database_url: str) -> None:
     task = await a_task(db, team)
     for hold in (True, True, False):

@@ -1,29 +1,38 @@
 """An erased task leaves a tombstone: nothing of its content in any table, no object, every number kept."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
 from app.db.engine import Database
+from app.db.tasks import Actor, NewTask
+from app.domain.changes import Changes
 from app.domain.errors import ConflictError, NotFoundError
 from app.domain.filters import Filters
 from app.domain.inputs import Origin, Role, TaskInput
 from app.domain.keys import Scope
 from app.domain.task import Caller, TaskId, TeamId
 from app.services.audio import Audio
+from app.services.deliver import Deliver, Reply
+from app.services.edit import Edit
 from app.services.erase import Erase
 from app.services.history import History
 from app.services.lists import Lists
+from app.services.operations import Operations
 from app.services.query import Query
 from app.services.retention import Retention
+from app.services.sealing import Sealing
 from app.services.stats import Stats
 from app.storage.folder import FolderStore
-from tests.builders import a_finished_task, a_running_task, a_task, a_team
+from tests.builders import MODEL, WORKER, a_finished_task, a_running_task, a_task, a_team, claim
+from tests.fakes import ListeningDoorbell
 
 SECRET = "secretword"
 CONTENT = b"x" * 100
@@ -82,6 +91,137 @@ async def office(db: Database, team: TeamId, database_url: str, tmp_path: Path) 
     return Office(db, team, database_url, FolderStore(tmp_path / "objects"), tmp_path)
 
 
+WRITTEN = (
+    "prompt", "lyrics", "sample_query", "lm_negative_prompt", "instruction", "key_scale", "audio_code_string",
+    "webhook_url", "request_id", "message", "trace", "label", "client", "model", "answer",
+)  # fmt: skip
+"""What a client, its receiver or the engine may have written; the secret word is told apart by these."""
+
+
+async def a_failure_full_of_words(office: Office) -> TaskId:
+    """A failed task with a word of its own in every text that is stored of it, and a webhook told of it."""
+    words = {name: f"{SECRET}-{name}" for name in WRITTEN}
+    task = NewTask(
+        id=TaskId(uuid4()),
+        team_id=office.team,
+        api_key_id=None,
+        request_id=words["request_id"],
+        task_type="text2music",
+        requested_model=words["model"],
+        model=MODEL,
+        request=words,
+        content_type="application/json",
+        params={"seeds": [1], **words},
+        labels={words["label"]: words["label"]},
+        client={"user_agent": words["client"]},
+        webhook_url=f"https://example.org/{words['webhook_url']}",
+    )
+    async with office.db.transaction() as work:
+        await work.tasks.insert([(task, 1)], ageing_s=600)
+    caller = Caller(team_id=office.team, key_id=None, scopes=frozenset())
+    await Edit(office.db, ageing_s=600)(caller, office.team, task.id, Changes(labels={"a": words["label"]}))
+    (claimed,) = await claim(office.db)
+    async with office.db.autocommit() as work:
+        await work.tasks.fail_or_retry(
+            claimed.id,
+            1,
+            actor=Actor(kind="worker", id=str(WORKER)),
+            code="internal",
+            message=words["message"],
+            trace=words["trace"],
+            max_failures=1,
+            gpu_seconds=1,
+        )
+    await settle_deliveries(office, words["answer"])
+    return task.id
+
+
+async def settle_deliveries(office: Office, answer: str) -> None:
+    """Record for each waiting delivery that its receiver refused it for the last time."""
+    async with office.db.autocommit() as work:
+        for due in await work.deliveries.take(most=10, busy=[], hold_s=30):
+            attempt = {"at": "", "status": 500, "latency_ms": 1, "answer": answer, "error": answer}
+            await work.deliveries.record(
+                due.id, due.tries, is_delivered=False, delay_s=None, status=500, error=answer, attempt=attempt
+            )
+
+
+async def test_no_word_of_a_failed_task_stays(office: Office) -> None:
+    task = await a_failure_full_of_words(office)
+    before = await contents(office)
+    assert [name for name in WRITTEN if f"{SECRET}-{name}" not in before] == []
+    await office.erase(task)
+    after = await contents(office)
+    assert [name for name in WRITTEN if f"{SECRET}-{name}" in after] == []
+    record = await History(office.db)(None, task)
+    assert (record.state, record.error_code, record.error) == ("failed", "internal", None)
+    assert [event.type for event in record.events] == [
+        "queued",
+        "labels_changed",
+        "claimed",
+        "failed",
+        "deleted",
+    ]
+    with pytest.raises(NotFoundError, match="task not found"):
+        await operations(office.db).traces(task)
+
+
+async def test_events_of_a_task_that_is_there_cannot_be_changed(office: Office) -> None:
+    await a_failure_full_of_words(office)
+    for change in ("data = data - 'trace'", "data = '{}'", "at = now()"):
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await office.fetch(f"UPDATE task_events SET {change} WHERE event = 'failed'")  # noqa: S608
+
+
+async def test_events_of_an_erased_task_lose_their_content_and_nothing_else(office: Office) -> None:
+    await office.erase(await a_failure_full_of_words(office))
+    for change in ("data = '{}'", "at = now()", "event = 'succeeded'"):
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await office.fetch(f"UPDATE task_events SET {change} WHERE event = 'failed'")  # noqa: S608
+
+
+async def test_the_end_of_an_erased_task_is_still_told_and_then_forgotten(office: Office) -> None:
+    waiting = await a_task(office.db, office.team, prompt=SECRET)
+    await office.fetch("UPDATE task_params SET webhook_url = 'https://example.org/hook'")
+    await office.erase(waiting)
+    async with office.db.autocommit() as work:
+        (due,) = await work.deliveries.take(most=10, busy=[], hold_s=30)
+    deliver = Deliver(office.db, Sealing(b"pepper"), env="test", version="1")
+    message = await deliver.message(due)
+    event = json.loads(message.body)
+    data = event["data"]
+    assert (message.url, event["type"]) == ("https://example.org/hook", "task.cancelled")
+    assert (data["task_id"], data["state"], data["status"]) == (str(waiting), "cancelled", 2)
+    assert (data["error_code"], data["error"]) == ("cancelled", "cancelled")
+    (item,) = json.loads(data["result"])
+    assert (item["file"], item["status"], item["stage"], item["error"]) == ("", 2, "failed", "cancelled")
+    await deliver.record(due, Reply(status=500, error="status 500"))
+    assert len(await office.fetch("SELECT FROM webhook_deliveries")) == 1, "to be tried again"
+    await office.fetch("UPDATE webhook_deliveries SET next_at = now()")
+    async with office.db.autocommit() as work:
+        (due,) = await work.deliveries.take(most=10, busy=[], hold_s=30)
+    await deliver.record(due, Reply(status=200))
+    assert await office.fetch("SELECT FROM webhook_deliveries") == []
+
+
+async def test_what_a_webhook_tells_of_an_erased_song_is_its_state(office: Office) -> None:
+    await office.fetch(
+        "INSERT INTO webhook_endpoints (id, team_id, url, events) VALUES "
+        "(gen_random_uuid(), $1, 'https://example.org/', '{task.succeeded,task.started}')",
+        office.team,
+    )
+    await office.erase(await office.a_song())
+    async with office.db.autocommit() as work:
+        taken = await work.deliveries.take(most=10, busy=[], hold_s=30)
+    deliver = Deliver(office.db, Sealing(b"pepper"), env="test", version="1")
+    bodies = {due.event: json.loads((await deliver.message(due)).body)["data"] for due in taken}
+    assert {event: (data["state"], data["error"]) for event, data in bodies.items()} == {
+        "task.started": ("running", None),
+        "task.succeeded": ("succeeded", None),
+    }
+    assert bodies["task.succeeded"]["result"] == "[]", "the audio is gone"
+
+
 async def contents(office: Office) -> str:
     """Everything that the database holds, as text."""
     tables = await office.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -137,8 +277,7 @@ async def test_for_its_owner_it_is_gone(office: Office) -> None:
         await History(office.db)(office.team, song)
     with pytest.raises(NotFoundError):
         await Audio(office.db, office.store).find(office.team, path)
-    with pytest.raises(NotFoundError, match="task not found"):
-        await office.erase(song)
+    assert await office.erase(song) == "succeeded", "as the first time, should the answer have got lost"
     for who, filters, found in (
         (office.team, Filters(), 0),
         (None, Filters(), 0),
@@ -182,6 +321,15 @@ async def test_a_store_that_is_away_does_not_keep_the_content(office: Office) ->
     (office.folder / "objects").write_text("not a folder")
     assert await office.erase(song) == "succeeded"
     assert SECRET not in await contents(office)
+
+
+def operations(db: Database) -> Operations:
+    async def ping() -> None:
+        return None
+
+    return Operations(
+        db, ListeningDoorbell(), FolderStore(Path()), ping_redis=ping, queue_limit=None, lease_s=30
+    )
 
 
 def retention(office: Office, *, days: int | None) -> Retention:

@@ -24,7 +24,8 @@ from app.domain.task import Caller, TeamId
 from app.services import ExportForm
 from app.services.export import MOST_AT_ONCE, Export
 from app.services.history import History
-from tests.builders import a_finished_task, a_task, a_team
+from tests.builders import a_finished_task, a_task, a_team, claim
+from tests.servers import execute
 
 NDJSON, WITH_EVENTS, CSV = ExportForm.NDJSON, ExportForm.NDJSON_WITH_EVENTS, ExportForm.CSV
 
@@ -132,6 +133,37 @@ async def test_each_task_remembers_that_it_was_taken(db: Database, team: TeamId)
         ("exported", "client", {"form": "csv"}),
     ]
     assert [event.type for event in (await History(db)(team, left)).events] == ["queued"]
+
+
+async def test_an_export_is_in_the_audit_log_once_and_in_no_stream(
+    db: Database, team: TeamId, database_url: str
+) -> None:
+    await many(database_url, 250)
+    async with db.autocommit() as work:
+        before = await work.events.newest()
+    await lines(begin(db, team, state=("queued",), model="m"))
+    async with db.autocommit() as work:
+        assert await work.events.newest() == before, "what a stream has to go through did not grow"
+        (entry,) = await work.audit.page(before=None, most=10)
+    assert (entry.actor, entry.action, entry.object) == ("client", "tasks.exported", "tasks")
+    assert entry.change == {
+        "form": "ndjson",
+        "filters": {"state": ["queued"], "model": "m"},
+        "tasks": 250,
+    }
+
+
+async def test_an_export_stands_among_the_events_of_its_time(
+    db: Database, team: TeamId, database_url: str
+) -> None:
+    task = await a_task(db, team)
+    await lines(begin(db, team))
+    await claim(db)
+    await lines(begin(db, team))
+    record = await History(db)(team, task)
+    assert [event.type for event in record.events] == ["queued", "exported", "claimed", "exported"]
+    with pytest.raises(asyncpg.RaiseError, match="append-only"):
+        await execute(database_url, "UPDATE task_exports SET form = 'x'")
 
 
 async def test_too_many_rows_are_refused_before_anything_is_sent(db: Database, team: TeamId) -> None:

@@ -16,9 +16,11 @@ from app.domain.keys import OPEN_SCOPES
 from app.domain.stream import Change, Told
 from app.domain.task import Caller, TaskId, TaskStatus, TeamId
 from app.services import feed as feed_module
+from app.services import stream as stream_module
 from app.services.feed import MOST_WAITING, Feed, Subscription
 from app.services.stream import Streams
-from tests.builders import WORKER, a_running_task, a_task, a_team, claim
+from tests.builders import WORKER, a_running_task, a_task, a_team, claim, many_tasks
+from tests.servers import execute
 from tests.webhooks import succeed
 
 
@@ -189,6 +191,32 @@ async def test_a_team_sees_what_lives_and_then_every_change_of_its_own(
         anew = streams.team(caller(team, key_id=3), team, after=nonsense)
         assert {state for _, state, _ in await told(anew, 2)} == {"queued"}
         await anew.aclose()  # type: ignore[attr-defined]
+
+
+async def test_all_that_lives_is_told_however_much_it_is(
+    db: Database, team: TeamId, streams: Streams, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "TOLD_AT_ONCE", 10)
+    other = await a_team(database_url, "other")
+    await a_running_task(db, team)
+    await many_tasks(database_url, other, 5)
+    await many_tasks(database_url, team, 33)
+    await a_task(db, team)
+    events = streams.team(caller(team), team, after=None)
+    everything = streams.team(caller(team, key_id=2), None, after=None)
+    first = await told(events, 10)
+    # What changes before its page is read is told as it is then; what is erased is not told.
+    await execute(
+        database_url, "UPDATE tasks SET deleted_at = now() WHERE seq = (SELECT max(seq) FROM tasks)"
+    )
+    rest = await told(events, 24)
+    assert [state for _, state, _ in first + rest] == ["running", *["queued"] * 33]
+    place = await anext(events)
+    assert place is not None
+    assert place.news is None, "the present is complete"
+    assert len(await told(everything, 39)) == 39
+    await events.aclose()  # type: ignore[attr-defined]
+    await everything.aclose()  # type: ignore[attr-defined]
 
 
 async def test_a_key_has_so_many_streams(db: Database, team: TeamId, streams: Streams) -> None:

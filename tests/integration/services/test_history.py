@@ -60,6 +60,9 @@ FIELDS = {
     "team_id",
     "use_random_seed",
     "versions",
+    "effective",
+    "audit",
+    "stage_seconds",
 }
 RESULT = {
     "items": [{"index": 0, "channels": 2}],
@@ -81,6 +84,8 @@ RESULT = {
         },
     },
     "peak_memory_bytes": 123,
+    "effective": {"steps": 8, "seeds": [1], "duration": 10.0},
+    "seconds": {"diffusing": 0.5},
 }
 
 
@@ -126,6 +131,7 @@ async def test_a_waiting_task_has_every_field_and_its_place(db: Database, team: 
     ):
         assert record[unset] is None, unset
     assert record["attempts"] == record["outputs"] == record["inputs"] == record["adjustments"] == []
+    assert record["effective"] == record["audit"] == record["stage_seconds"] == {}
     (event,) = record["events"]
     assert (event["type"], event["actor"], event["detail"]) == ("queued", "client", {"position": 1})
 
@@ -169,6 +175,9 @@ async def test_codes_are_text_in_the_record_and_no_burden_of_a_poll(db: Database
         "codes": [[1, 2], [63_999, 0]],
         "backend_requested": "vllm",
         "backend_used": "pt",
+        "fallback": "vllm is not installed",
+        "parameters": {"temperature": 0.85},
+        "phases": [{"name": "codes", "backend": "pt", "seeds": [1, 2], "tokens": 4, "text": ""}],
         "notes": ["a note"],
     }
     async with db.autocommit() as work:
@@ -176,14 +185,8 @@ async def test_codes_are_text_in_the_record_and_no_burden_of_a_poll(db: Database
             task.id, 1, actor=ACTOR, result=RESULT | {"lm": language}, clips=[a_clip(task)], gpu_seconds=1.5
         )
         polled = (await work.views.by_ids(team, [task.id]))[task.id].result
-    assert (await read(db, team, task.id))["lm"] == {
-        "caption": "bright pop",
-        "lyrics": "",
-        "metas": {"bpm": 97},
-        "codes": ["<|audio_code_1|><|audio_code_2|>", "<|audio_code_63999|><|audio_code_0|>"],
-        "backend_requested": "vllm",
-        "backend_used": "pt",
-    }
+    texts = ["<|audio_code_1|><|audio_code_2|>", "<|audio_code_63999|><|audio_code_0|>"]
+    assert (await read(db, team, task.id))["lm"] == language | {"codes": texts}
     assert polled is not None
     assert polled["items"] == RESULT["items"]
     assert polled["lm"] == {name: value for name, value in language.items() if name != "codes"}
@@ -263,6 +266,9 @@ async def test_a_finished_task_names_its_clips_models_and_versions(db: Database,
         "offload": "none",
         "compiled": "no",
     }
+    assert record["effective"] == RESULT["effective"]
+    assert record["audit"] == RESULT["audit"]
+    assert record["stage_seconds"] == RESULT["seconds"]
     assert record["run_seconds"] >= 0
     assert record["queue_position"] is None
 

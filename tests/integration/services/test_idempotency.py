@@ -22,8 +22,7 @@ from tests.integration.services.test_submit import a_submission, caller
 from tests.integration.services.test_uploads import received
 from tests.servers import execute
 
-KEY = Idempotency(key="order-1", digest=b"a")
-OTHER = Idempotency(key="order-1", digest=b"b")
+SAME, OTHER = b"a", b"b"
 
 MakeSubmit = Callable[..., Submit]
 
@@ -41,8 +40,13 @@ def make(db: Database, tmp_path: Path, doorbell: ListeningDoorbell) -> MakeSubmi
     return submit
 
 
-async def ask(submit: Submit, team: TeamId, key: Idempotency | None = KEY) -> Accepted:
-    return await submit(caller(team), a_submission(), request_id="r", client=None, idempotency=key)
+def key(team: TeamId, digest: bytes = SAME) -> Idempotency:
+    return Idempotency(key="order-1", digest=digest, team_id=team)
+
+
+async def ask(submit: Submit, team: TeamId, digest: bytes | None = SAME) -> Accepted:
+    given = None if digest is None else key(team, digest)
+    return await submit(caller(team), a_submission(), request_id="r", client=None, idempotency=given)
 
 
 async def count(database_url: str, table: str = "tasks") -> int:
@@ -68,7 +72,7 @@ async def test_another_request_with_the_key_is_a_conflict(
 ) -> None:
     submit = make()
     await ask(submit, team)
-    for refused in (ask(submit, team, OTHER), submit.earlier(team, OTHER)):
+    for refused in (ask(submit, team, OTHER), submit.earlier(key(team, OTHER))):
         with pytest.raises(ConflictError, match="another request"):
             await refused
     assert await count(database_url) == 1
@@ -81,13 +85,13 @@ async def test_a_full_queue_answers_a_repetition_as_before(make: MakeSubmit, tea
         await ask(submit, team, None)
     again = await ask(submit, team)
     assert (again.task_id, again.queue_position, again.is_replayed) == (first.task_id, 1, True)
-    assert await submit.earlier(team, KEY) == again
+    assert await submit.earlier(key(team)) == again
 
 
 async def test_errors_are_not_kept(make: MakeSubmit, team: TeamId) -> None:
     with pytest.raises(QueueFullError):
         await ask(make(queue_limit=0), team)
-    assert await make().earlier(team, KEY) is None
+    assert await make().earlier(key(team)) is None
     assert not (await ask(make(), team, OTHER)).is_replayed
 
 
@@ -124,7 +128,9 @@ async def test_the_upload_of_a_repetition_is_removed(
 ) -> None:
     for _ in range(2):
         files = {Role.REFERENCE: received(tmp_path, a_wav())}
-        await make()(caller(team), a_submission(), request_id="r", client=None, files=files, idempotency=KEY)
+        await make()(
+            caller(team), a_submission(), request_id="r", client=None, files=files, idempotency=key(team)
+        )
     assert await count(database_url, "objects") == 1
     stored = [path for path in (tmp_path / "objects").rglob("*.wav") if path.is_file()]
     assert len(stored) == 1

@@ -1,5 +1,6 @@
 """Retry and re-run: a new task from an old one, in the same queue, under the same limits."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from app.db.engine import Database
-from app.domain.errors import ConflictError, NotFoundError, QueueFullError
+from app.db.tasks import Actor
+from app.domain.errors import ConflictError, NotFoundError, QueueFullError, ValidationError
 from app.domain.inputs import ReceivedFile, Role
 from app.domain.keys import Scope
 from app.domain.offers import ModelOffer, Offers
@@ -18,9 +20,11 @@ from app.domain.rerun import Wish
 from app.domain.submission import parse_submission
 from app.domain.task import Accepted, Caller, TaskId, TeamId
 from app.services import Relation
+from app.services.audio import Audio
 from app.services.erase import Erase
 from app.services.history import History
 from app.services.lifecycle import Lifecycle
+from app.services.recovery import Recovery
 from app.services.repeat import Repeat
 from app.services.submit import Submit
 from app.storage.folder import FolderStore
@@ -158,9 +162,103 @@ async def test_inputs_are_taken_over_while_they_are_there(office: Office, team: 
     await Erase(office.db, FolderStore(office.folder / "objects"))(office.caller(), team, cover)
     lifecycle = Lifecycle(office.db, office.doorbell, worker_id=WORKER, lease_s=30, max_crashes=3)
     await lifecycle.fail(claimed, code="timeout", message="x", trace=None, retryable=False)
+    assert await sweeper(office).expire_audio() == 1, "nobody needs it any more"
     with pytest.raises(ConflictError, match="input no longer available"):
         await office.again(accepted.task_id, Relation.RETRY)
     assert await office.again(accepted.task_id, overrides={"src_audio_path": None, "task_type": "text2music"})
+
+
+def stored(office: Office) -> int:
+    return sum(path.is_file() for path in (office.folder / "objects").rglob("*"))
+
+
+def sweeper(office: Office) -> Recovery:
+    store = FolderStore(office.folder / "objects")
+    return Recovery(office.db, office.doorbell, max_crashes=3, lease_s=0, store=store)
+
+
+async def erase(office: Office, task: TaskId) -> None:
+    await Erase(office.db, FolderStore(office.folder / "objects"))(office.caller(), office.team, task)
+
+
+async def fetch(url: str, statement: str, *values: Any) -> list[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        return list(await connection.fetch(statement, *values))
+    finally:
+        await connection.close()
+
+
+async def test_an_input_stays_while_a_task_made_from_the_erased_one_needs_it(office: Office) -> None:
+    cover = await office.ended(task_type="cover", source=a_wav())
+    path = (await office.record(cover)).inputs[0].path
+    assert path is not None
+    child = (await office.again(cover)).task_id
+    await erase(office, cover)
+    store = FolderStore(office.folder / "objects")
+    with pytest.raises(NotFoundError):
+        await Audio(office.db, store).find(office.team, path)
+    with pytest.raises(ValidationError, match="audio path not available"):
+        await office.submitted(task_type="cover", src_audio_path=path)
+    assert (await sweeper(office).expire_audio(), await sweeper(office).remove_orphans(older_than_s=0)) == (
+        0,
+        0,
+    )
+    assert stored(office) == 1
+    (claimed,) = await claim(office.db)
+    assert (claimed.id, await store.stat(claimed.inputs[0]["storage_key"]) is None) == (child, False)
+    lifecycle = Lifecycle(office.db, office.doorbell, worker_id=WORKER, lease_s=30, max_crashes=3)
+    await lifecycle.succeed(claimed, result={"items": []}, clips=[], gpu_seconds=1)
+    assert await sweeper(office).expire_audio() == 1
+    assert stored(office) == 0
+    types = [event.type for event in (await office.record(cover)).events]
+    assert types[-1] == "deleted", "an erasure is not told as an expiry"
+    with pytest.raises(ConflictError, match="input no longer available"):
+        await office.again(child)
+
+
+async def test_an_output_stays_while_a_waiting_task_needs_it(office: Office, database_url: str) -> None:
+    song = await office.ended()
+    path = (await office.record(song)).outputs[0].path
+    waiting = await office.submitted(task_type="cover", src_audio_path=path)
+    await fetch(database_url, "UPDATE objects SET expires_at = now() - interval '1 day'")
+    assert await sweeper(office).expire_audio() == 0
+    async with office.db.autocommit() as work:
+        await work.tasks.cancel_queued(office.team, waiting, actor=Actor(kind="client"))
+    assert await sweeper(office).expire_audio() == 1
+
+
+async def test_a_legal_hold_of_a_task_keeps_its_inputs_for_a_rerun(office: Office, database_url: str) -> None:
+    cover = await office.ended(task_type="cover", source=a_wav())
+    child = await office.again(cover)
+    (claimed,) = await claim(office.db)
+    lifecycle = Lifecycle(office.db, office.doorbell, worker_id=WORKER, lease_s=30, max_crashes=3)
+    await lifecycle.fail(claimed, code="timeout", message="x", trace=None, retryable=False)
+    hold = "UPDATE tasks SET legal_hold = $2 WHERE id = $1"
+    await fetch(database_url, hold, child.task_id, True)
+    await erase(office, cover)
+    assert await sweeper(office).expire_audio() == 0
+    again = await office.again(child.task_id, Relation.RETRY)
+    async with office.db.autocommit() as work:
+        await work.tasks.cancel_queued(office.team, again.task_id, actor=Actor(kind="client"))
+    await fetch(database_url, hold, child.task_id, False)
+    assert await sweeper(office).expire_audio() == 1
+    assert stored(office) == 0
+
+
+async def test_erasing_and_repeating_at_once_leave_no_task_without_its_input(office: Office) -> None:
+    for _ in range(5):
+        cover = await office.ended(task_type="cover", source=a_wav())
+        made, _ = await asyncio.gather(office.again(cover), erase(office, cover), return_exceptions=True)
+        if isinstance(made, Accepted):
+            (claimed,) = await claim(office.db)
+            assert stored(office) == 1
+            lifecycle = Lifecycle(office.db, office.doorbell, worker_id=WORKER, lease_s=30, max_crashes=3)
+            await lifecycle.fail(claimed, code="timeout", message="x", trace=None, retryable=False)
+        else:
+            assert isinstance(made, ConflictError | NotFoundError), made
+        await sweeper(office).expire_audio()
+        assert stored(office) == 0
 
 
 async def test_the_limits_hold(db: Database, team: TeamId, tmp_path: Path) -> None:

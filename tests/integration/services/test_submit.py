@@ -28,6 +28,11 @@ def a_submission(**params: object) -> Submission:
             "use_random_seed": True,
             "task_type": "text2music",
             "model": MODEL,
+            "thinking": False,
+            "sample_mode": False,
+            "sample_query": "",
+            "use_format": False,
+            "audio_code_string": "",
             **params,
         },
     )
@@ -137,3 +142,25 @@ async def test_a_submission_waits_for_connections_that_were_cut(
     await connection.close()
     accepted = await submit(caller(team), a_submission(), request_id="r", client=None)
     assert accepted.queue_position == 2
+
+
+@pytest.mark.parametrize(
+    ("wish", "needs_lm"),
+    [
+        ({}, False),
+        ({"thinking": True}, True),
+        ({"thinking": True, "audio_code_string": "<|audio_code_1|>"}, False),
+        ({"thinking": True, "task_type": "cover"}, False),
+        ({"sample_mode": True}, True),
+        ({"sample_query": "rain"}, True),
+        ({"use_format": True}, True),
+    ],
+)
+async def test_the_row_tells_who_can_run_it(
+    db: Database, team: TeamId, database_url: str, uploads: Uploads, wish: dict[str, object], needs_lm: bool
+) -> None:
+    submit = Submit(db, ListeningDoorbell(), uploads, queue_limit=None, ageing_s=600)
+    await submit(caller(team), a_submission(**wish), request_id="r", client=None)
+    connection = await asyncpg.connect(database_url)
+    assert await connection.fetchval("SELECT needs_lm FROM tasks") is needs_lm
+    await connection.close()

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from app.db.engine import Database
 from app.domain.task import TaskId, TeamId
-from tests.builders import a_team
+from tests.builders import MODEL, a_task, a_team, a_worker_elsewhere
 from tests.engines import PEAK_MEMORY_BYTES
 from tests.worker import Worker, a_worker
 from workers.pace import Pace
@@ -56,6 +56,13 @@ async def remedies(worker: Worker, task_id: TaskId) -> list[str]:
 
     await worker.until(noted, what="a note in the history")
     return await noted()
+
+
+async def test_what_needs_a_language_model_is_left_to_a_worker_that_offers_one(worker: Worker) -> None:
+    await a_worker_elsewhere(worker.db, MODEL, language_model="lm")
+    waiting = await a_task(worker.db, worker.team, needs_lm=True)
+    await works(worker)
+    assert (await worker.row(waiting))["status"] == "queued"
 
 
 async def test_a_batch_that_does_not_fit_is_made_in_halves(worker: Worker) -> None:

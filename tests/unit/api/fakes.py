@@ -153,7 +153,7 @@ class FakeServices:
         self.submitted.append((caller, submission, request_id, client))
         return Accepted(task_id=TaskId(uuid4()), queue_position=len(self.submitted))
 
-    async def earlier(self, team_id: TeamId, idempotency: Idempotency) -> Accepted | None:
+    async def earlier(self, idempotency: Idempotency) -> Accepted | None:
         return None
 
     async def format_input(
@@ -238,6 +238,9 @@ class FakeServices:
             created_at=datetime(2026, 3, 1, 12, 0, tzinfo=UTC),
         )
 
+    async def is_there(self, audio: StoredAudio) -> bool:
+        return not self.is_object_lost
+
     async def open(self, audio: StoredAudio, start: int, end: int) -> AsyncIterator[bytes]:
         if self.is_object_lost:
             raise NotFoundError("audio file not found")
@@ -284,7 +287,15 @@ class FakeServices:
         return Numbers(
             teams=[
                 TeamNumbers(
-                    name='team "a"', waiting=5, oldest_s=7.5, running=1, succeeded=90, failed=3, cancelled=1
+                    name='team "a"',
+                    waiting=5,
+                    oldest_s=7.5,
+                    running=1,
+                    succeeded=90,
+                    failed=3,
+                    cancelled=1,
+                    waits=[80, *[0] * 3, 14, *[0] * 7, 2],
+                    waits_s=7300.5,
                 )
             ],
             workers=[WorkerNumbers(id=UUID(int=1), state="ready", slots=2, doorbell_failures=4)],

@@ -6,6 +6,7 @@ import pytest
 from app.domain.errors import ConflictError, ValidationError
 from app.domain.idempotency import Idempotency, read_idempotency
 from app.domain.inputs import ReceivedFile, Role
+from app.domain.task import TeamId
 
 
 def read(
@@ -14,7 +15,7 @@ def read(
     files: dict[Role, ReceivedFile] | None = None,
     **fields: Any,
 ) -> Idempotency | None:
-    return read_idempotency(header, operation, fields, files or {})
+    return read_idempotency(header, operation, fields, files or {}, team_id=TeamId(1), is_admin=False)
 
 
 def digest(**given: Any) -> bytes:
@@ -34,8 +35,8 @@ def test_without_the_header_nothing_is_deduplicated() -> None:
 
 
 def test_order_and_credentials_do_not_count() -> None:
-    first = read_idempotency("k", "o", {"a": 1, "b": {"c": 2, "d": 3}, "ai_token": "x"}, {})
-    second = read_idempotency("k", "o", {"b": {"d": 3, "c": 2}, "a": 1}, {})
+    first = read("k", "o", a=1, b={"c": 2, "d": 3}, ai_token="x")
+    second = read("k", "o", b={"d": 3, "c": 2}, a=1)
     assert first == second
 
 

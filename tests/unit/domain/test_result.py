@@ -127,6 +127,18 @@ def test_a_queued_task_tells_its_place() -> None:
     assert (item["file"], item["metas"]) == ("", {})
 
 
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (None, "queued"),
+        (2000, "queued (position 2000)"),
+        (2001, "queued (position 2001 or later)"),  # no place is counted further
+    ],
+)
+def test_a_place_that_was_not_counted_is_told_as_the_least_it_can_be(place: int | None, text: str) -> None:
+    assert entry(ID, a_view(TaskStatus.QUEUED, queue_position=place), env="x").progress_text == text
+
+
 def test_a_running_task_tells_stage_and_progress() -> None:
     view = a_view(
         TaskStatus.RUNNING, progress=0.5, stage="diffusing", progress_text="dit diffusion: step 4/8"

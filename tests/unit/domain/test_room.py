@@ -15,7 +15,7 @@ def a_room(*, is_disabled: bool = False, used_s: float = 0.0, **limits: Any) -> 
     return Room(
         waiting=3,
         of_team=2,
-        position=4,
+        positions=(4, 5),
         is_disabled=is_disabled,
         limits=TeamLimits(**limits),
         today=use,
@@ -30,6 +30,13 @@ def check(room: Room, *, queue_limit: int | None = 10, wanted_s: float = 60.0) -
 def test_without_limits_there_is_room() -> None:
     check(a_room(used_s=1e9), queue_limit=None, wanted_s=1e9)
     check(a_room(allowed_models=["base", "turbo"], max_queued=3, daily_audio_seconds=60))
+
+
+def test_the_next_one_meets_the_queue_with_the_one_before() -> None:
+    room = a_room(daily_audio_seconds=100, max_queued=4).after(60.0)
+    assert (room.waiting, room.of_team, room.position) == (4, 3, 5)
+    with pytest.raises(QuotaExceededError, match="60 of 100 seconds"):
+        check(room)
 
 
 def test_a_full_queue_is_named_with_its_numbers() -> None:

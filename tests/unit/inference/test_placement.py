@@ -26,6 +26,13 @@ def test_precision_follows_the_device(machine: Machine, dtype: torch.dtype) -> N
 
 
 @pytest.mark.parametrize(
+    ("machine", "has_room"), [(CPU, False), (MPS, False), (a_card(11.9), False), (a_card(12), True)]
+)
+def test_a_card_of_12_gb_has_room_for_a_language_model(machine: Machine, has_room: bool) -> None:
+    assert machine.has_room_for_language is has_room
+
+
+@pytest.mark.parametrize(
     ("machine", "offload", "offload_transformer", "chosen"),
     [
         (a_card(15.9), None, False, "models"),

@@ -99,3 +99,4 @@ def test_the_child_inherits_no_address_and_no_secret() -> None:
     assert environment["PATH"] == "/bin"
     assert environment["CUDA_VISIBLE_DEVICES"] == "1"
     assert (environment["ADDED"], environment["HF_HUB_OFFLINE"]) == ("y", "1")
+    assert environment["DO_NOT_TRACK"] == "1"
