@@ -39,7 +39,9 @@ class Service:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def start(self, name: str, **environment: str) -> asyncio.subprocess.Process:
+    async def start(
+        self, name: str, *, limit_s: float = 40.0, **environment: str
+    ) -> asyncio.subprocess.Process:
         """Start `api` or a worker of any other name, and wait until it works."""
         command = ["-m", "app.cli.service", "api"] if name == "api" else ["-m", "workers"]
         with self.log_of(name).open("wb") as log:
@@ -54,9 +56,13 @@ class Service:
             )
         self.processes[name] = process
         if name == "api":
-            await self.until(lambda: self.said(name, "") and self.answers(), what="the API to answer")
+            await self.until(
+                lambda: self.said(name, "") and self.answers(), what="the API to answer", limit_s=limit_s
+            )
         else:
-            await self.until(lambda: self.said(name, "worker ready"), what="the worker to be ready")
+            await self.until(
+                lambda: self.said(name, "worker ready"), what="the worker to be ready", limit_s=limit_s
+            )
         return process
 
     async def answers(self) -> bool:
