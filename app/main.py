@@ -201,6 +201,7 @@ def _limits(settings: Settings) -> Limits:
         text_chars=settings.max_text_chars,
         codes_chars=settings.max_codes_chars,
         webhook_http=settings.webhook_allow_http,
+        webhook_networks=parse_networks(settings.webhook_allow_networks),
     )
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import httpx
 from app.client import Client, TaskResult
 
 STUB = "tests.engines.StubEngine"
+START_S = 120.0  # on a machine where many processes start at once
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -34,20 +35,26 @@ class Service:
     port: int = field(default_factory=free_port)
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     root: Path = ROOT  # whose program runs
+    key: str | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(
-        self, name: str, *, limit_s: float = 40.0, **environment: str
+        self, name: str, command: Sequence[str] = (), **environment: str
     ) -> asyncio.subprocess.Process:
-        """Start `api` or a worker of any other name, and wait until it works."""
-        command = ["-m", "app.cli.service", "api"] if name == "api" else ["-m", "workers"]
+        """Start `api` or a worker of any other name, and wait until it works.
+
+        Args:
+            command: of `acestep-service`; else what starts such a process.
+        """
+        module = "workers" if name != "api" and not command else "app.cli.service"
+        arguments = command or (["api"] if name == "api" else [])
         with self.log_of(name).open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *command,
+                *("-m", module, *arguments),
                 env={**os.environ, **self.environment, "ACESTEP_API_PORT": str(self.port), **environment},
                 cwd=self.root,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -57,11 +64,11 @@ class Service:
         self.processes[name] = process
         if name == "api":
             await self.until(
-                lambda: self.said(name, "") and self.answers(), what="the API to answer", limit_s=limit_s
+                lambda: self.said(name, "") and self.answers(), what="the API to answer", limit_s=START_S
             )
         else:
             await self.until(
-                lambda: self.said(name, "worker ready"), what="the worker to be ready", limit_s=limit_s
+                lambda: self.said(name, "worker ready"), what="the worker to be ready", limit_s=START_S
             )
         return process
 
@@ -143,7 +150,7 @@ class Service:
         return await asyncio.to_thread(self._with_client, lambda client: b"".join(client.stream(file)))
 
     def _with_client(self, ask: Callable[[Client], Any]) -> Any:
-        with Client(self.url) as client:
+        with Client(self.url, api_key=self.key) as client:
             return ask(client)
 
 

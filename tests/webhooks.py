@@ -55,12 +55,13 @@ async def an_endpoint(db: Database, team: TeamId, url: str, **change: Any) -> En
 
 @asynccontextmanager
 async def delivering(
-    db: Database, *, limit_s: float = 0.3, hold_s: float = 30.0, poll_s: float = 0.02
+    db: Database, *, limit_s: float = 0.3, hold_s: float = 30.0, most_at_once: int = 256
 ) -> AsyncIterator[None]:
     """Deliver as a worker does, until the block ends."""
     deliver = Deliver(db, SEALING, env="test", version="1.2.3", hold_s=hold_s)
     poster = Poster(allow_http=True, allowed=LOOPBACK, limit_s=limit_s)
-    running = asyncio.create_task(Deliveries(deliver, poster, poll_s=poll_s).run_forever())
+    deliveries = Deliveries(deliver, poster, poll_s=0.02, most_at_once=most_at_once)
+    running = asyncio.create_task(deliveries.run_forever())
     try:
         yield
     finally:

@@ -53,7 +53,7 @@ class Generate:
         """
         task = job.task
         with (
-            log_fields(task_id=task.id, attempt=task.attempt, team=task.team_id, request_id=task.request_id),
+            log_fields(**task.log_fields()),
             self._tracer.span("task", parent=task.traceparent, task=str(task.id), attempt=task.attempt),
         ):
             await self._run(job)

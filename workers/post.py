@@ -20,7 +20,8 @@ from app.services.deliver import Message, Reply
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_RESOLVERS = 8
+# Names of a few teams may hang, for longer than a try waits for them.
+_RESOLVERS = 64
 
 
 class AddressRefused(Exception):

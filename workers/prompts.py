@@ -93,7 +93,7 @@ class PromptLoop:
         task = await self._lifecycle.claim(models, [KIND]) if models else None
         if task is None:
             return False
-        with log_fields(task_id=task.id, attempt=task.attempt, team=task.team_id, request_id=task.request_id):
+        with log_fields(**task.log_fields()):
             await self._run(RunningJob(task), slot)
         return True
 

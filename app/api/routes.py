@@ -34,6 +34,7 @@ from app.api.teams import change_team, create_team, team, teams
 from app.api.usage import usage
 from app.api.webhooks import (
     add_webhook,
+    all_deliveries,
     change_webhook,
     delete_webhook,
     deliveries,
@@ -83,6 +84,7 @@ HANDLERS = (
     change_webhook,
     delete_webhook,
     deliveries,
+    all_deliveries,
     redeliver,
     rotate_webhook_secret,
     edit,

@@ -11,9 +11,10 @@ from app.api.context import HttpRequest, context_of
 from app.api.envelope import success
 from app.api.strict import read_fields, read_struct, refuse_unknown
 from app.api.webhook_fields import EndpointPatch, NewEndpoint, Rotation
+from app.domain.endpoints import DELIVERY_STATES, DeliveryState
 from app.domain.errors import ValidationError
 from app.domain.keys import Scope
-from app.domain.task import Caller, parse_id
+from app.domain.task import Caller, TaskId, parse_id, parse_task_id
 
 Fields = TypeVar("Fields", bound=msgspec.Struct)
 
@@ -73,6 +74,22 @@ async def deliveries(request: HttpRequest) -> Response[bytes]:
     return success(page)
 
 
+@get(f"{_ENDPOINTS}/deliveries")
+async def all_deliveries(request: HttpRequest) -> Response[bytes]:
+    """List what a team was told, to the webhooks of single tasks too."""
+    caller = await _reader(request)
+    refuse_unknown("query parameter", request.query_params, known=("state", "task_id", "limit", "cursor"))
+    page = await context_of(request).services.webhooks.all_deliveries(
+        caller,
+        _team(request),
+        state=_state(request),
+        task_id=_task(request),
+        cursor=_cursor(request),
+        limit=_limit(request),
+    )
+    return success(page)
+
+
 @post(f"{_ENDPOINTS}/deliveries/{{delivery_id:str}}/redeliver", status_code=200)
 async def redeliver(request: HttpRequest) -> Response[bytes]:
     """Send an event once more, under the same event id."""
@@ -117,6 +134,22 @@ def _team(request: HttpRequest) -> str:
 
 def _id(request: HttpRequest, name: str) -> UUID | None:
     return parse_id(request.path_params[name])
+
+
+def _state(request: HttpRequest) -> DeliveryState | None:
+    given = request.query_params.get("state")
+    found: DeliveryState | None = next((state for state in DELIVERY_STATES if state == given), None)
+    if found is None and given is not None:
+        raise ValidationError(f"state must be one of {', '.join(DELIVERY_STATES)}")
+    return found
+
+
+def _task(request: HttpRequest) -> TaskId | None:
+    text = request.query_params.get("task_id")
+    task_id = None if text is None else parse_task_id(text)
+    if task_id is None and text is not None:
+        raise ValidationError("task_id must be the id of a task")
+    return task_id
 
 
 def _cursor(request: HttpRequest) -> UUID | None:

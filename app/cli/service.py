@@ -18,6 +18,7 @@ from app.cli.doctor import doctor
 from app.cli.keys import key
 from app.cli.models import models
 from app.cli.secret_files import write_secrets
+from app.cli.servers import servers
 from app.cli.task import task
 from app.cli.teams import team
 from app.cli.verify import verify
@@ -51,6 +52,7 @@ main.add_command(doctor)
 main.add_command(verify)
 main.add_command(models)
 main.add_command(write_secrets)
+main.add_command(servers)
 
 
 @main.command()

@@ -106,7 +106,7 @@ WITH {PRESENT}, ready AS MATERIALIZED (
     SELECT seq, team_id, 'claimed', attempt, 'worker', CAST(CAST(:worker_id AS uuid) AS text)
     FROM claimed
 ){tell("claimed", "'task.started'", is_final=False)}
-SELECT c.id, c.team_id, c.attempt, c.crashes, c.kind, c.task_type, c.model, c.request_id, p.params, p.inputs,
-       p.traceparent
-FROM claimed c JOIN task_params p ON p.task_seq = c.seq
+SELECT c.id, c.team_id, g.public_id AS public_team_id, c.attempt, c.crashes, c.kind, c.task_type, c.model,
+       c.request_id, p.params, p.inputs, p.traceparent
+FROM claimed c JOIN task_params p ON p.task_seq = c.seq JOIN teams g ON g.id = c.team_id
 """)  # noqa: S608

@@ -11,10 +11,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.endpoints import Delivery, shown_delivery
+from app.domain.endpoints import Delivery, DeliveryState, shown_delivery
 from app.domain.task import TaskId, TeamId
 
 MAX_ATTEMPTS_KEPT = 16
@@ -61,8 +61,8 @@ WHERE d.id = :id AND t.seq = d.task_seq AND t.deleted_at IS NOT NULL
 """)
 
 _SHOWN = """
-d.id, d.event, t.id AS task_id, d.url, d.created_at, d.tries, d.attempts, d.last_status, d.last_error,
-       CASE WHEN d.delivered_at IS NULL AND d.dead_at IS NULL THEN d.next_at END AS next_at,
+d.id, d.endpoint_id, d.event, t.id AS task_id, d.url, d.created_at, d.tries, d.attempts, d.last_status,
+       d.last_error, CASE WHEN d.delivered_at IS NULL AND d.dead_at IS NULL THEN d.next_at END AS next_at,
        d.delivered_at, d.dead_at"""
 _PAGE = text(f"""
 SELECT {_SHOWN}
@@ -76,6 +76,32 @@ _PLACE = text("""
 SELECT created_at FROM webhook_deliveries
 WHERE id = :id AND endpoint_id = :endpoint_id AND team_id = :team_id
 """)
+
+_STATES: Mapping[DeliveryState | None, str] = {
+    None: "TRUE",
+    "pending": "d.delivered_at IS NULL AND d.dead_at IS NULL",
+    "delivered": "d.delivered_at IS NOT NULL",
+    "dead": "d.dead_at IS NOT NULL",
+}
+_OF_TASK = "d.task_seq = (SELECT seq FROM tasks WHERE id = :task_id AND team_id = :team_id)"
+
+
+def _page_of_team(state: DeliveryState | None, *, of_task: bool) -> TextClause:
+    """Write the list with its filters, so that each form of it has an index."""
+    return text(f"""
+SELECT {_SHOWN}
+FROM webhook_deliveries d JOIN tasks t ON t.seq = d.task_seq
+WHERE d.team_id = :team_id AND {_STATES[state]} AND {_OF_TASK if of_task else "TRUE"}
+  AND (CAST(:after_id AS uuid) IS NULL
+       OR (d.created_at, d.id) < (CAST(:after_at AS timestamptz), CAST(:after_id AS uuid)))
+ORDER BY d.created_at DESC, d.id DESC LIMIT :limit
+""")  # noqa: S608 - parts of this file only
+
+
+PAGES_OF_TEAM = {
+    (state, of_task): _page_of_team(state, of_task=of_task) for state in _STATES for of_task in (False, True)
+}
+_PLACE_OF_TEAM = text("SELECT created_at FROM webhook_deliveries WHERE id = :id AND team_id = :team_id")
 _AGAIN = text(f"""
 WITH d AS (
     UPDATE webhook_deliveries SET tries = 0, next_at = now(), delivered_at = NULL, dead_at = NULL
@@ -184,6 +210,28 @@ class Deliveries:
                 return None
         values |= {"after_id": after, "after_at": after_at, "limit": limit}
         return [shown_delivery(row) for row in await self._connection.execute(_PAGE, values)]
+
+    async def page_of_team(
+        self,
+        team_id: TeamId,
+        *,
+        state: DeliveryState | None,
+        task_id: TaskId | None,
+        after: UUID | None,
+        limit: int,
+    ) -> list[Delivery] | None:
+        """Deliveries of a team, to endpoints and to webhooks of single tasks; else as `page`."""
+        values: dict[str, Any] = {"team_id": team_id, "after_id": after, "after_at": None, "limit": limit}
+        if after is not None:
+            values["after_at"] = await self._connection.scalar(
+                _PLACE_OF_TEAM, {"team_id": team_id, "id": after}
+            )
+            if values["after_at"] is None:
+                return None
+        if task_id is not None:
+            values["task_id"] = task_id
+        statement = PAGES_OF_TEAM[state, task_id is not None]
+        return [shown_delivery(row) for row in await self._connection.execute(statement, values)]
 
     async def again(self, team_id: TeamId, delivery_id: UUID) -> Delivery | None:
         """Make a delivery of the team due now, with all its tries and under its id; None if unknown."""

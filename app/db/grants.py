@@ -14,7 +14,8 @@ _LOOK = (
     "GRANT USAGE ON SCHEMA public TO {role}",
     "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
 )
-# What was recorded of a task stays as it is; the rest is what the statements of this package use.
+# What was recorded of a task stays as it is; the rest is what the statements of this package use. Of events a
+# trigger lets nothing go but the content of an erased task.
 _WORK = (
     *_LOOK,
     "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
@@ -22,6 +23,7 @@ _WORK = (
     "REVOKE UPDATE, DELETE ON audit_log FROM {role}",
     "REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
     "GRANT UPDATE (labels) ON task_params TO {role}",
+    "GRANT UPDATE (data) ON task_events TO {role}",
     "GRANT UPDATE (expires_at, deleted_at, delete_reason) ON objects TO {role}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
 )

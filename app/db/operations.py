@@ -45,7 +45,9 @@ FROM (
 
 _PAUSED = text("SELECT EXISTS (SELECT FROM settings WHERE key = 'queue_paused' AND value = 'true'::jsonb)")
 _SET_PAUSED = text("""
-INSERT INTO settings AS s (key, value) VALUES ('queue_paused', to_jsonb(CAST(:paused AS bool)))
+INSERT INTO settings AS s (key, value)
+SELECT 'queue_paused', to_jsonb(CAST(:paused AS bool))
+WHERE CAST(:paused AS bool) OR EXISTS (SELECT FROM settings WHERE key = 'queue_paused')
 ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE s.value <> excluded.value
 RETURNING key
 """)
@@ -106,10 +108,8 @@ class Operations:
         return bool(await self._connection.scalar(_PAUSED))
 
     async def set_paused(self, paused: bool) -> bool:
-        """Stop or allow all claims; returns whether that is a change."""
-        was_paused = await self.is_paused()
-        await self._connection.execute(_SET_PAUSED, {"paused": paused})
-        return paused != was_paused
+        """Stop or allow all claims; returns whether that is a change, which one of several at once makes."""
+        return await self._connection.scalar(_SET_PAUSED, {"paused": paused}) is not None
 
     async def workers(self, *, lease_s: float, after: UUID | None, most: int) -> list[WorkerRow]:
         """Workers of the last days, those that started last first; `after` = those behind this one."""

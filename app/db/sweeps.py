@@ -44,7 +44,7 @@ WITH counted AS MATERIALIZED (
 )
 UPDATE team_state s SET running = counted.running FROM counted
 WHERE s.team_id = counted.team_id AND s.running <> counted.running
-RETURNING s.team_id
+RETURNING (SELECT public_id FROM teams WHERE id = s.team_id)
 """)
 
 
@@ -73,8 +73,8 @@ class Sweeps:
         rows = await self._connection.execute(_FORGET_KEYS, {"hours": older_than_h, "most": most})
         return len(rows.all())
 
-    async def correct_running(self) -> list[int]:
-        """Set the running counters to what the rows say; returns the teams that were wrong.
+    async def correct_running(self) -> list[UUID]:
+        """Set the running counters to what the rows say; returns the public ids of teams that were wrong.
 
         The lock comes first: who changes a running task holds its counter until the commit, so the count
         that follows, with a fresh snapshot, sees rows and counters of one moment.

@@ -75,6 +75,16 @@ class ClaimedTask:
     inputs: list[dict[str, Any]]
     request_id: str = ""
     traceparent: str | None = None
+    public_team_id: UUID | None = None
+
+    def log_fields(self) -> dict[str, object]:
+        """What names the task in log lines."""
+        return {
+            "task_id": self.id,
+            "attempt": self.attempt,
+            "team": self.public_team_id,
+            "request_id": self.request_id,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +206,7 @@ class Tasks:
             ClaimedTask(
                 id=TaskId(row.id),
                 team_id=TeamId(row.team_id),
+                public_team_id=row.public_team_id,
                 attempt=row.attempt,
                 crashes=row.crashes,
                 kind=row.kind,

@@ -1,12 +1,13 @@
 """Our own fields beside the music: priority, labels, webhook."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.domain import coerce
+from app.domain.addresses import Network
 from app.domain.errors import ValidationError
 from app.domain.task import Adjustment
-from app.domain.webhook_url import parse_webhook_url
+from app.domain.webhook_url import parse_webhook_url, refuse_private_address
 from app.domain.wire_json import decode_json
 
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -10, 10
@@ -57,8 +58,13 @@ def parse_labels(value: Any) -> dict[str, str]:
     return labels
 
 
-def parse_task_webhook(value: Any, *, max_chars: int, allow_http: bool) -> str | None:
+def parse_task_webhook(
+    value: Any, *, max_chars: int, allow_http: bool, allowed: Sequence[Network] = ()
+) -> str | None:
     """Read the address that is told about the end of this task.
+
+    Args:
+        allowed: networks that are not public and may be reached all the same.
 
     Raises:
         ValidationError: an address that cannot be used.
@@ -66,4 +72,6 @@ def parse_task_webhook(value: Any, *, max_chars: int, allow_http: bool) -> str |
     if coerce.is_blank(value):
         return None
     url = coerce.to_text(value, "webhook_url")
-    return parse_webhook_url(url, allow_http=allow_http, field="webhook_url", max_chars=max_chars)
+    parsed = parse_webhook_url(url, allow_http=allow_http, field="webhook_url", max_chars=max_chars)
+    refuse_private_address(parsed, allowed=allowed, field="webhook_url")
+    return parsed

@@ -8,6 +8,7 @@ import msgspec
 from app.domain.wire_json import rfc3339
 
 DeliveryState = Literal["pending", "delivered", "dead"]
+DELIVERY_STATES: tuple[DeliveryState, ...] = ("pending", "delivered", "dead")
 
 
 class LastDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,14 +56,16 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One event for one endpoint; `id` is the event id that the receiver sees, the same in every try.
+    """One event for one endpoint, or for the `webhook_url` of its task, where `webhook_id` is null.
 
+    `id` is the event id that the receiver sees, the same in every try.
     `tries` counts those since it was made, or asked for once more by hand; `attempts` keeps the latest ones.
     """
 
     id: str
     event: str
     task_id: str
+    webhook_id: str | None
     url: str
     state: DeliveryState
     created_at: str
@@ -74,7 +77,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Deliveries of an endpoint, the newest first."""
+    """Deliveries of an endpoint, or of all of a team, the newest first."""
 
     items: list[Delivery]
     next_cursor: str | None
@@ -112,6 +115,7 @@ def shown_delivery(row: Any) -> Delivery:
         id=str(row.id),
         event=row.event,
         task_id=str(row.task_id),
+        webhook_id=str(row.endpoint_id) if row.endpoint_id else None,
         url=row.url,
         state=delivery_state(row.delivered_at, row.dead_at),
         created_at=rfc3339(row.created_at),

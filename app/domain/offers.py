@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from app.domain.addresses import Network
 from app.domain.parameter import TextLimit
 from app.domain.params import TASK_TYPES
 from app.domain.teams import TeamLimits
@@ -12,7 +13,7 @@ from app.domain.teams import TeamLimits
 class Limits:
     """Largest sizes that a request may ask for; lengths in characters.
 
-    `webhook_http`: webhooks may go over plain http, too.
+    `webhook_http`: webhooks may go over plain http, too. `webhook_networks`: to these private addresses.
     """
 
     max_duration_s: float = 600.0
@@ -21,6 +22,7 @@ class Limits:
     text_chars: int = 1024
     codes_chars: int = 100_000
     webhook_http: bool = False
+    webhook_networks: Sequence[Network] = ()
 
     def chars(self, limit: TextLimit) -> int:
         """Return the most characters that a text under this limit may have."""

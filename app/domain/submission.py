@@ -53,6 +53,7 @@ def parse_submission(
             body.get("webhook_url"),
             max_chars=offers.limits.text_chars,
             allow_http=offers.limits.webhook_http,
+            allowed=offers.limits.webhook_networks,
         ),
     )
 

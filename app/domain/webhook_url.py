@@ -1,12 +1,13 @@
 """Reads the address of a webhook once, strictly, into the one form that is stored and called."""
 
 import re
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, quote, urlsplit
 
 import idna
 
-from app.domain.addresses import Address
+from app.domain.addresses import Address, Network, may_be_reached
 from app.domain.errors import ValidationError
 
 MAX_CHARS = 1024
@@ -44,8 +45,18 @@ def parse_webhook_url(text: str, *, allow_http: bool, field: str = "url", max_ch
     return f"{parts.scheme}://{place}{quote(parts.path, safe=_SAFE) or '/'}{query}"
 
 
-def literal_address(url: str) -> Address | None:
-    """The address that a parsed url names directly, None if it names a host."""
+def refuse_private_address(url: str, *, allowed: Sequence[Network], field: str = "url") -> None:
+    """Return if a parsed url may be stored: it names a host, or an address that may be reached.
+
+    Raises:
+        ValidationError: it names a private address itself.
+    """
+    literal = _literal_address(url)
+    if literal is not None and not may_be_reached(literal, allowed=allowed):
+        raise ValidationError(f"{field}: the address is not allowed")
+
+
+def _literal_address(url: str) -> Address | None:
     try:
         return ip_address(urlsplit(url).hostname or "")
     except ValueError:

@@ -8,7 +8,15 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from app.domain.changes import Changes
-from app.domain.endpoints import Deleted, Delivery, DeliveryPage, Endpoint, EndpointList, TeamSecret
+from app.domain.endpoints import (
+    Deleted,
+    Delivery,
+    DeliveryPage,
+    DeliveryState,
+    Endpoint,
+    EndpointList,
+    TeamSecret,
+)
 from app.domain.filters import Filters
 from app.domain.format_input import FormattedInput, FormatWish
 from app.domain.idempotency import Idempotency
@@ -263,6 +271,18 @@ class Webhooks(Protocol):
         self, caller: Caller, team: str, endpoint_id: UUID | None, *, cursor: UUID | None, limit: int
     ) -> DeliveryPage:
         """List deliveries of an endpoint."""
+
+    async def all_deliveries(
+        self,
+        caller: Caller,
+        team: str,
+        *,
+        state: DeliveryState | None,
+        task_id: TaskId | None,
+        cursor: UUID | None,
+        limit: int,
+    ) -> DeliveryPage:
+        """List deliveries of the team, of endpoints and of single tasks."""
 
     async def redeliver(self, caller: Caller, team: str, delivery_id: UUID | None) -> Delivery:
         """Make a delivery due now."""

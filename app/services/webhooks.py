@@ -10,11 +10,12 @@ from uuid import UUID
 from app.db.engine import Database
 from app.db.unit_of_work import UnitOfWork
 from app.db.webhooks import StoredEndpoint
-from app.domain.addresses import Network, may_be_reached
+from app.domain.addresses import Network
 from app.domain.endpoints import (
     Deleted,
     Delivery,
     DeliveryPage,
+    DeliveryState,
     Endpoint,
     EndpointList,
     LastDelivery,
@@ -22,9 +23,9 @@ from app.domain.endpoints import (
 )
 from app.domain.errors import ConflictError, NotFoundError, ValidationError
 from app.domain.keys import Scope
-from app.domain.task import Caller, TeamId, parse_id
+from app.domain.task import Caller, TaskId, TeamId, parse_id
 from app.domain.webhook import MAX_ENDPOINTS, EndpointChange, make_secret, without_query
-from app.domain.webhook_url import literal_address, parse_webhook_url
+from app.domain.webhook_url import parse_webhook_url, refuse_private_address
 from app.domain.wire_json import rfc3339
 from app.services.sealing import Sealing
 
@@ -119,11 +120,24 @@ class Webhooks:
             if endpoint_id is None or not await work.webhooks.exists(team_id, endpoint_id):
                 raise _unknown()
             found = await work.deliveries.page(team_id, endpoint_id, after=cursor, limit=limit + 1)
-        if found is None:
-            raise ValidationError("cursor is not one of this list")
-        has_more = len(found) > limit
-        items = found[:limit]
-        return DeliveryPage(items=items, next_cursor=items[-1].id if has_more else None, has_more=has_more)
+        return _page(found, limit)
+
+    async def all_deliveries(
+        self,
+        caller: Caller,
+        team: str,
+        *,
+        state: DeliveryState | None,
+        task_id: TaskId | None,
+        cursor: UUID | None,
+        limit: int,
+    ) -> DeliveryPage:
+        """List deliveries of a team, those to the `webhook_url` of a single task too, the newest first."""
+        async with self._of(caller, team) as (work, team_id):
+            found = await work.deliveries.page_of_team(
+                team_id, state=state, task_id=task_id, after=cursor, limit=limit + 1
+            )
+        return _page(found, limit)
 
     async def redeliver(self, caller: Caller, team: str, delivery_id: UUID | None) -> Delivery:
         """Make a delivery due now, whatever came of it; its event id stays."""
@@ -160,10 +174,16 @@ class Webhooks:
     def _checked(self, url: str) -> str:
         """Read an address; one that names a private address itself is refused here, others at delivery."""
         parsed = parse_webhook_url(url, allow_http=self._allow_http)
-        literal = literal_address(parsed)
-        if literal is not None and not may_be_reached(literal, allowed=self._allowed):
-            raise ValidationError("url: the address is not allowed")
+        refuse_private_address(parsed, allowed=self._allowed)
         return parsed
+
+
+def _page(found: Sequence[Delivery] | None, limit: int) -> DeliveryPage:
+    if found is None:
+        raise ValidationError("cursor is not one of this list")
+    has_more = len(found) > limit
+    items = list(found[:limit])
+    return DeliveryPage(items=items, next_cursor=items[-1].id if has_more else None, has_more=has_more)
 
 
 def _shown(

@@ -20,6 +20,7 @@ from app.db.engine import Database
 from app.db.migrate import migrate
 from app.domain.keys import ALL_SCOPES
 from app.domain.offers import ModelOffer, Offers
+from app.domain.ports import Doorbell
 from app.domain.submission import parse_submission
 from app.domain.task import Caller
 from app.queue.doorbell import ArqDoorbell
@@ -75,7 +76,7 @@ async def producer() -> AsyncIterator[Enqueue]:
     async with database.autocommit() as work:
         team = await work.keys.default_team()
     caller = Caller(team_id=team, key_id=None, scopes=ALL_SCOPES)
-    submit = _submit(database, doorbell)
+    submit = submit_on(database, doorbell)
 
     async def enqueue(body: str) -> None:
         fields = {"prompt": "bench", "lyrics": body}
@@ -90,7 +91,9 @@ async def producer() -> AsyncIterator[Enqueue]:
         await database.close()
 
 
-def _submit(database: Database, doorbell: ArqDoorbell) -> Submit:
+def submit_on(database: Database, doorbell: Doorbell) -> Submit:
+    """Return the service's own submit on a database, without a limit of the queue."""
+
     async def no_kinds() -> list[str]:
         return []
 

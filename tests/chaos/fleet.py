@@ -22,7 +22,6 @@ from tests.processes import STUB, Service, a_service
 from tests.s3 import object_server
 
 STARTS = 20
-START_LIMIT_S = 180.0
 ALL_FAULTS = os.environ.get("FAULTS") == "all"
 """Whether the long tests of single faults run too."""
 
@@ -73,7 +72,7 @@ class Fleet:
         for _ in range(STARTS):
             name = f"worker-{next(self._numbers)}"
             try:
-                await self.host.start(name, limit_s=START_LIMIT_S)
+                await self.host.start(name)
             except AssertionError:
                 _end(self.host, name)
                 await asyncio.sleep(0.3)
@@ -99,7 +98,7 @@ class Fleet:
                 api.log_of("api").rename(api.folder / f"api-{next(self._numbers)}.log")
             try:
                 await api.start(
-                    "api", limit_s=START_LIMIT_S, REDIS_URL=self.bell.before(self.stack.redis_url)
+                    "api", REDIS_URL=self.bell.before(self.stack.redis_url)
                 )
             except AssertionError:
                 _end(api, "api")

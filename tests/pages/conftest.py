@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from tests.browser import Watch, a_browser, a_page, chromium
 from tests.conftest import Servers, fresh_database
 from tests.processes import STUB, Service, a_service
 
+expect.set_options(timeout=40_000)
 KEY = "key-of-the-operator"
 Open = Callable[..., AbstractAsyncContextManager[tuple[Page, Watch]]]
 

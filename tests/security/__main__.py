@@ -96,7 +96,8 @@ def main() -> int:
     seed = os.environ.get("SECURITY_SEED") or str(SystemRandom().randrange(10**6))
     print(f"seed {seed}: SECURITY_SEED={seed} repeats it")  # noqa: T201
     numbers = sys.argv[1:] or list(ROWS)
-    return int(not all(run(number, seed) for number in numbers))
+    passed = [run(number, seed) for number in numbers]
+    return int(not all(passed))
 
 
 if __name__ == "__main__":

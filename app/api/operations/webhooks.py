@@ -1,6 +1,7 @@
 """Webhook endpoints of teams."""
 
 from app.api.operations.build import BODY_ERRORS, KEY_ERRORS, Described, operation, parameter, ref
+from app.domain.endpoints import DELIVERY_STATES
 
 _PREFIX = "/v1/teams/{team_id}"
 
@@ -12,6 +13,7 @@ def paths() -> Described:
         f"{_PREFIX}/webhooks": {"get": _list(), "post": _add()},
         endpoint: {"patch": _change(), "delete": _delete()},
         f"{endpoint}/deliveries": {"get": _deliveries()},
+        f"{_PREFIX}/webhooks/deliveries": {"get": _all_deliveries()},
         f"{_PREFIX}/webhooks/deliveries/{{delivery_id}}/redeliver": {"post": _redeliver()},
         f"{_PREFIX}/webhook-secret": {"post": _team_secret()},
     }
@@ -70,7 +72,6 @@ def _delete() -> Described:
 
 
 def _deliveries() -> Described:
-    limit: Described = {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
     return operation(
         "webhook_deliveries",
         "List what an endpoint was told",
@@ -80,10 +81,36 @@ def _deliveries() -> Described:
         parameters=[
             _TEAM,
             _ENDPOINT,
-            parameter("query", "limit", "Items of a page.", limit),
-            parameter("query", "cursor", "`next_cursor` of the page before.", {"type": "string"}),
+            *_page_parameters(),
         ],
     )
+
+
+def _all_deliveries() -> Described:
+    state: Described = {"type": "string", "enum": list(DELIVERY_STATES)}
+    task: Described = {"type": "string", "format": "uuid"}
+    return operation(
+        "all_webhook_deliveries",
+        "List what a team was told",
+        "At all endpoints and by the `webhook_url`s of single tasks, the newest first, for 30 days. "
+        "`state=dead` shows what was given up.",
+        answer=ref("DeliveryPage"),
+        errors=(*KEY_ERRORS, 404),
+        parameters=[
+            _TEAM,
+            parameter("query", "state", "Only deliveries in this state.", state),
+            parameter("query", "task_id", "Only what this task gave to tell.", task),
+            *_page_parameters(),
+        ],
+    )
+
+
+def _page_parameters() -> list[Described]:
+    limit: Described = {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
+    return [
+        parameter("query", "limit", "Items of a page.", limit),
+        parameter("query", "cursor", "`next_cursor` of the page before.", {"type": "string"}),
+    ]
 
 
 def _redeliver() -> Described:

@@ -42,12 +42,7 @@ export function startPulse(app, host) {
       const status = await readStatus(app, signal);
       numbers = status.numbers;
       draw();
-      app.strips.set(
-        "paused",
-        status.admin?.paused
-          ? { kind: "warn", text: t("queue.is_paused", { count: numbers.queued }), action: resumeButton(app) }
-          : null,
-      );
+      await tellPaused(app, status.admin?.paused ? numbers.queued : null);
       for (const view of [...app.statusViews]) view(status);
     },
     onError: (error) => {
@@ -67,4 +62,17 @@ async function readStatus(app, signal) {
   const max = stats.queue_maxsize >= 2 ** 31 - 1 ? null : stats.queue_maxsize;
   const numbers = { queued: stats.queue_size, max, running: stats.jobs.running, ...stats.workers };
   return { stats, admin, numbers };
+}
+
+/** The strip stays as it is while the number does: what has focus in it keeps it. */
+async function tellPaused(app, waiting) {
+  if (app.pausedWith === waiting) return;
+  app.pausedWith = waiting;
+  if (waiting === null) return app.strips.set("paused", null);
+  const { resumeButton } = await import("./queue.js");
+  return app.strips.set("paused", {
+    kind: "warn",
+    text: app.t("queue.is_paused", { count: waiting }),
+    action: resumeButton(app),
+  });
 }

@@ -1,14 +1,12 @@
 // Everything that is known of one task: what was asked, what ran, what came of it, and who did what.
 import { h, show } from "../lib/dom.js";
 import { throttle } from "../lib/store.js";
-import { button } from "../ui/button.js";
 import { openDialog } from "../ui/dialog.js";
 import { field, textInput } from "../ui/field.js";
-import { openMenu } from "../ui/menu.js";
-import { cancel, erase, hold, priority, reasonAgainst, repeat, rerunWith } from "./actions.js";
 import { progressBar, stageWord } from "./overview.js";
 import { parameters } from "./parameters.js";
-import { card, copy, facts, failedState, pageHead, redraw, saveBlob, shortId, stateBadge } from "./parts.js";
+import { card, facts, failedState, pageHead, redraw, shortId, stateBadge } from "./parts.js";
+import { recordHead } from "./record-head.js";
 import { attempts, events, inputsAndOutputs, models, timeline } from "./record-parts.js";
 
 const READ_MS = 400;
@@ -63,7 +61,7 @@ class RecordPage {
     const { app, task, places } = this;
     const { t } = app;
     redraw(places.head, [task.state, task.priority, task.legal_hold, task.deleted_at, Boolean(this.children)], () =>
-      this.head(),
+      recordHead(app, task, { load: () => this.load(), chooseOther: () => this.chooseOther() }),
     );
     if (task.state !== "running") show(places.live);
     redraw(places.body, [task, this.children], () => [
@@ -86,83 +84,6 @@ class RecordPage {
         card(t("record.attempts"), attempts(app, task)),
       ),
     ]);
-  }
-
-  head() {
-    const { app, task } = this;
-    const { t } = app;
-    const able = (action) => reasonAgainst(app, action, task);
-    const done = (change) => {
-      if (change.made) app.router.go(["record", change.made]);
-      else this.load();
-    };
-    const more = [
-      {
-        label: t("action.rerun_new"),
-        symbol: "dice",
-        reason: able("rerun"),
-        action: () => repeat(app, task, "rerun", { seeds: "new" }, done),
-      },
-      { label: t("action.rerun_changed"), symbol: "edit", reason: able("rerun"), action: () => rerunWith(app, task) },
-      { label: t("action.compare"), symbol: "split", action: () => this.chooseOther() },
-      "-",
-      { label: t("record.copy_curl"), symbol: "copy", action: () => copy(app, curlOf(task)) },
-      {
-        label: t("record.save_json"),
-        symbol: "download",
-        action: () =>
-          saveBlob(new Blob([JSON.stringify(task, null, 2)], { type: "application/json" }), `${task.id}.json`),
-      },
-      { label: t("action.priority"), symbol: "up", reason: able("priority"), action: () => priority(app, task, done) },
-      {
-        label: t(task.legal_hold ? "action.release" : "action.hold"),
-        symbol: "key",
-        reason: able("hold"),
-        action: () => hold(app, task, done),
-      },
-      "-",
-      { label: t("action.erase"), symbol: "trash", reason: able("erase"), action: () => erase(app, task, done) },
-    ];
-    return pageHead(
-      t("record.heading", { type: task.task_type ? t(`task.${task.task_type}`) : "" }),
-      h("span", { class: "row" }, stateBadge(task.state, t(`state.${task.state}`)), h("code", {}, task.id)),
-      [
-        ["queued", "running"].includes(task.state) &&
-          button({
-            label: t("action.cancel"),
-            symbol: "stop",
-            kind: "danger",
-            reason: able("cancel"),
-            "data-focus": "cancel",
-            onclick: () => cancel(app, task, done),
-          }),
-        ["failed", "cancelled"].includes(task.state) &&
-          button({
-            label: t("action.retry"),
-            symbol: "retry",
-            kind: "primary",
-            reason: able("retry"),
-            "data-focus": "retry",
-            onclick: () => repeat(app, task, "retry", {}, done),
-          }),
-        button({
-          label: t("action.rerun"),
-          symbol: "redo",
-          kind: "plain",
-          reason: able("rerun"),
-          "data-focus": "rerun",
-          onclick: () => repeat(app, task, "rerun", { seeds: "same" }, done),
-        }),
-        button({
-          label: t("common.more"),
-          symbol: "more",
-          kind: "plain",
-          "aria-haspopup": "menu",
-          "data-focus": "more",
-          onclick: ({ currentTarget }) => openMenu(currentTarget, t("tasks.actions"), more),
-        }),
-      ].filter(Boolean),
-    );
   }
 
   about() {
@@ -249,10 +170,4 @@ class RecordPage {
     this.read.cancel();
     this.ending.abort();
   }
-}
-
-/** The request as a command line; the key stays a variable. */
-function curlOf(task) {
-  const body = JSON.stringify(task.parameters_raw).replaceAll("'", "'\\''");
-  return `curl -X POST "$ACESTEP_URL/release_task" -H "Authorization: Bearer $ACESTEP_API_KEY" -H "Content-Type: application/json" -d '${body}'`;
 }

@@ -3,14 +3,13 @@ import { h, setVars, show } from "../lib/dom.js";
 import { errorText } from "../lib/page.js";
 import { throttle } from "../lib/store.js";
 import { button } from "../ui/button.js";
-import { openDialog } from "../ui/dialog.js";
-import { check } from "../ui/field.js";
 import { openMenu } from "../ui/menu.js";
 import { createVirtualList } from "../ui/virtual-list.js";
 import { menuItems } from "./actions.js";
 import { selectionBar } from "./bulk.js";
 import { filterBar, filtersOf, paramsOf, queryOf, setFilters } from "./filters.js";
-import { act, emptyState, pageHead, saveBlob } from "./parts.js";
+import { listTools } from "./list-tools.js";
+import { emptyState, pageHead } from "./parts.js";
 import { COLUMNS, USUAL, gridOf, headRow, taskRow } from "./row.js";
 import { playTask } from "./sound.js";
 
@@ -42,7 +41,7 @@ class TaskList {
     host.classList.add("fills");
     show(
       host,
-      pageHead(app.t("nav.tasks"), null, this.tools()),
+      pageHead(app.t("nav.tasks"), null, listTools(app, this)),
       this.bar.form,
       this.bar.chips,
       h("div", { class: "spread" }, this.state, this.news),
@@ -230,50 +229,11 @@ class TaskList {
     );
   }
 
-  tools() {
-    const { t } = this.app;
-    const exportAs = (format) =>
-      act(
-        this.app,
-        async () => {
-          const params = { ...paramsOf(this.filters), order: undefined, format };
-          const response = await this.app.api.open("/v1/tasks/export", { params });
-          saveBlob(await response.blob(), `tasks.${format}`);
-        },
-        t("tasks.exported"),
-      );
-    return [
-      button({ label: t("tasks.columns"), symbol: "settings", kind: "plain", onclick: () => this.chooseColumns() }),
-      button({
-        label: t("tasks.export"),
-        symbol: "download",
-        kind: "plain",
-        "aria-haspopup": "menu",
-        onclick: ({ currentTarget }) =>
-          openMenu(currentTarget, t("tasks.export"), [
-            { label: "CSV", symbol: "download", action: () => exportAs("csv") },
-            { label: "NDJSON", symbol: "download", action: () => exportAs("ndjson") },
-          ]),
-      }),
-    ];
-  }
-
-  async chooseColumns() {
-    const { t } = this.app;
-    const ticks = COLUMNS.map((name) => check({ label: t(`column.${name}`), checked: this.columns.includes(name) }));
-    const answer = await openDialog({
-      title: t("tasks.columns"),
-      body: h("div", { class: "ticks" }, ticks),
-      actions: [
-        { label: t("common.cancel"), value: null },
-        { label: t("common.save"), value: "save", kind: "primary" },
-      ],
-    });
-    if (answer !== "save") return;
-    this.columns = COLUMNS.filter((_, at) => ticks[at].control.checked);
-    this.app.settings.set("columns", this.columns.join());
-    show(this.list.querySelector(".head"), headRow(this.app, this.columns));
-    setVars(this.list, gridOf(this.columns));
+  setColumns(columns) {
+    this.columns = columns;
+    this.app.settings.set("columns", columns.join());
+    show(this.list.querySelector(".head"), headRow(this.app, columns));
+    setVars(this.list, gridOf(columns));
     this.list.redraw();
   }
 

@@ -91,8 +91,8 @@ function shownResult({ store, t, format }, act, made, bits, session) {
 
 function fileRow(file, { t, format }, act) {
   const source = { id: makeOnce(), path: null, sha256: null, name: file.name, format: "wav", samples: file.samples, nudge: 0, seed: null, prompt: "", metas: {}, origin: "mix" };
-  return h("div", { class: "row" }, h("span", { class: "grow", dir: "auto" }, `${file.name} · ${format.bytes(file.blob.size)}`),
+  return h("div", { class: "stack" }, h("strong", { dir: "auto" }, `${file.name} · ${format.bytes(file.blob.size)}`), h("div", { class: "row" },
     button({ label: t("mix.download"), symbol: "download", kind: "primary", onclick: () => saveAs(file.blob, fileName(file.name, "wav")) }),
     button({ label: t("mix.as_clip"), symbol: "track", kind: "plain", onclick: () => act.takeMix(source, file.blob, "clip") }),
-    button({ label: t("mix.as_source"), symbol: "wave", kind: "plain", onclick: () => act.takeMix(source, file.blob, "source") }));
+    button({ label: t("mix.as_source"), symbol: "wave", kind: "plain", onclick: () => act.takeMix(source, file.blob, "source") })));
 }

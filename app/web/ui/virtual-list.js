@@ -41,7 +41,7 @@ class Window {
   reset() {
     this.ending?.abort();
     this.ending = new AbortController();
-    Object.assign(this, { pages: [], cursors: [null], first: 0, loaded: 0, active: 0, isEnd: false, isLoading: false, error: null });
+    Object.assign(this, { pages: [], cursors: [null], first: 0, before: 0, loaded: 0, active: 0, isEnd: false, isLoading: false, error: null });
     this.shown = new Map();
     show(this.origin);
     this.element.scrollTop = 0;
@@ -111,7 +111,7 @@ class Window {
   /** Moves the origin by rows, so that what the eye rests on stays where it is. */
   shift(rows, pages) {
     this.first += pages;
-    this.before = (this.before ?? 0) - rows;
+    this.before -= rows;
     this.active = Math.max(0, this.active + rows);
     for (const node of this.shown.values()) node.remove();
     this.shown.clear();
@@ -196,7 +196,6 @@ class Window {
   }
 
   tell() {
-    this.before ??= 0;
     this.element.setAttribute("aria-busy", String(this.isLoading));
     this.onchange({ loaded: this.loaded, isLoading: this.isLoading, isEnd: this.isEnd, error: this.error });
   }

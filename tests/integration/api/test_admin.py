@@ -1,5 +1,6 @@
 """What operators see over HTTP, and what they switch."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -85,6 +86,14 @@ async def test_a_paused_queue_takes_tasks_but_starts_none(world: World, db: Data
     log = (await shown(world, "GET", "/v1/admin/audit?limit=3"))["items"]
     assert [entry["action"] for entry in log][:2] == ["queue.resumed", "queue.paused"]
     assert log[2]["action"] == "key.created", "a repetition is no change"
+
+
+async def test_pauses_at_once_are_one_change(world: World) -> None:
+    for verb in ("resume", "pause", "resume"):
+        await asyncio.gather(*(shown(world, "POST", f"/v1/admin/queue/{verb}") for _ in range(6)))
+    log = (await shown(world, "GET", "/v1/admin/audit"))["items"]
+    actions = [entry["action"] for entry in log if entry["object"] == "queue"]
+    assert actions == ["queue.resumed", "queue.paused"], "what was not paused is not resumed"
 
 
 async def test_a_worker_is_shown_with_its_tasks_and_drained(world: World, db: Database) -> None:

@@ -10,6 +10,7 @@ from app.db.engine import Database
 from tests.builders import claim
 from tests.integration.api.conftest import World
 from tests.integration.api.test_keys import dump
+from tests.servers import execute
 from tests.webhooks import succeed
 
 HOOKS = "/v1/teams/me/webhooks"
@@ -114,6 +115,68 @@ async def test_deliveries_are_listed_page_by_page_and_sent_again_by_hand(world: 
     foreign = await ask(world, "GET", f"{url}?cursor={world.b.delivery}")
     unknown = await ask(world, "GET", f"{url}?cursor={uuid4()}")
     assert foreign.json()["error"] == unknown.json()["error"]
+
+
+async def test_what_the_webhook_of_a_single_task_was_told_is_listed_and_sent_again(
+    world: World, db: Database, database_url: str
+) -> None:
+    url = f"{HOOKS}/deliveries"
+    await execute(database_url, "UPDATE task_params SET webhook_url = 'https://of-the-task.example/'")
+    (task,) = await claim(db)
+    await succeed(db, task)
+    async with db.autocommit() as work:
+        for due in await work.deliveries.take(most=10, busy=[], hold_s=30):
+            if due.endpoint_id is None:
+                attempt = {"at": "", "status": 500, "latency_ms": 1, "answer": "", "error": "status 500"}
+                await work.deliveries.record(
+                    due.id,
+                    due.tries,
+                    is_delivered=False,
+                    delay_s=None,
+                    status=500,
+                    error="status 500",
+                    attempt=attempt,
+                )
+    everything = (await data(world, "GET", url))["items"]
+    assert [item["webhook_id"] for item in everything].count(None) == 1
+    assert len(everything) == 3
+    (dead,) = (await data(world, "GET", f"{url}?state=dead"))["items"]
+    assert (dead["task_id"], dead["webhook_id"]) == (str(task.id), None)
+    assert (dead["url"], dead["state"]) == ("https://of-the-task.example/", "dead")
+    of_task = (await data(world, "GET", f"{url}?task_id={task.id}"))["items"]
+    assert {item["webhook_id"] for item in of_task} == {None, world.a.webhook}
+    assert (await data(world, "GET", f"{url}?task_id={task.id}&state=delivered"))["items"] == []
+
+    again = await data(world, "POST", f"{url}/{dead['id']}/redeliver")
+    assert (again["id"], again["state"], again["tries"]) == (dead["id"], "pending", 0)
+    assert (await data(world, "GET", f"{url}?state=dead"))["items"] == []
+
+    pages = []
+    cursor = ""
+    for _ in range(3):
+        page = await data(world, "GET", f"{url}?limit=1{cursor}")
+        pages += page["items"]
+        cursor = f"&cursor={page['next_cursor']}"
+    assert ([item["id"] for item in pages], page["has_more"]) == ([item["id"] for item in everything], False)
+
+
+async def test_the_list_of_a_team_is_read_strictly_and_shows_nothing_of_others(world: World) -> None:
+    url = f"{HOOKS}/deliveries"
+    for bad in (
+        "state=lost",
+        "task_id=x",
+        "limit=0",
+        f"cursor={uuid4()}",
+        f"cursor={world.b.delivery}",
+        "a=b",
+    ):
+        assert (await ask(world, "GET", f"{url}?{bad}")).status_code == 400, bad
+    for task in (world.b.done, uuid4()):
+        assert (await data(world, "GET", f"{url}?task_id={task}"))["items"] == []
+    seen = (await data(world, "GET", url))["items"]
+    assert {item["task_id"] for item in seen} == {str(world.a.done)}
+    reader = await world.make_key("tasks:read")
+    assert (await ask(world, "GET", url, key=reader.text)).status_code == 403
 
 
 async def test_the_secret_of_the_team_is_shown_once_and_rotates(world: World, database_url: str) -> None:

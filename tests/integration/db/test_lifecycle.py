@@ -237,8 +237,9 @@ async def test_counters_that_drifted_are_corrected(db: Database, team: TeamId, d
     await a_running_task(db, team)
     connection = await asyncpg.connect(database_url)
     await connection.execute("UPDATE team_state SET running = 7")
+    public_id = await connection.fetchval("SELECT public_id FROM teams WHERE id = $1", team)
     async with db.transaction() as work:
-        assert await work.sweeps.correct_running() == [team]
+        assert await work.sweeps.correct_running() == [public_id], "as logs name it"
     async with db.transaction() as work:
         assert await work.sweeps.correct_running() == []
     assert await connection.fetchval("SELECT running FROM team_state") == 1

@@ -26,8 +26,14 @@ from tests.integration.db.conftest import History
 ALL_TEAMS = "CAST(:team_id AS bigint) IS NULL"
 SMALL = {"teams", "team_state", "workers", "settings", "webhook_endpoints", "lines", "ready"}
 IDS = [UUID(int=number) for number in range(20)]
-CLAIM = {"worker_id": uuid4(), "models": ["acestep-v15-turbo"], "kinds": ["generate"], "lease_s": 30.0}
-ROOM = {"most": 200, "priority": 0, "ageing_s": 600.0}
+CLAIM = {
+    "worker_id": uuid4(),
+    "models": ["acestep-v15-turbo"],
+    "kinds": ["generate"],
+    "has_lm": True,
+    "lease_s": 30.0,
+}
+ROOM = {"most": 200, "places": 1, "priority": 0, "ageing_s": 600.0}
 PLANS: list[tuple[str, TextClause, dict[str, Any], set[str]]] = [
     (
         "stats",

@@ -53,6 +53,21 @@ PLANS: list[tuple[TextClause, dict[str, Any], str]] = [
         {"endpoint_id": ENDPOINT, "after_id": None, "after_at": None, "limit": 51},
         "ix_webhook_deliveries_list",
     ),
+    (
+        deliveries.PAGES_OF_TEAM[None, False],
+        {"after_id": None, "after_at": None, "limit": 51},
+        "ix_webhook_deliveries_team",
+    ),
+    (
+        deliveries.PAGES_OF_TEAM["dead", False],
+        {"after_id": None, "after_at": None, "limit": 51},
+        "ix_webhook_deliveries_dead",
+    ),
+    (
+        deliveries.PAGES_OF_TEAM[None, True],
+        {"task_id": UNKNOWN, "after_id": None, "after_at": None, "limit": 51},
+        "ix_webhook_deliveries_task",
+    ),
     (events._NEWEST, {}, "pk_task_events"),
     (events._AFTER, {"after": 10**9, "most": 2000, "everyone": False, "teams": []}, "pk_task_events"),
     (events._MISSED_OF_TASK, {"task_id": UNKNOWN, "after": 5}, "ix_task_events_task"),

@@ -232,6 +232,22 @@ async def test_a_team_whose_receiver_hangs_does_not_delay_another(
     assert sum(heard.target == "/hang" for heard in receiver.heard) <= 16
 
 
+async def test_many_teams_whose_receivers_hang_leave_a_sender_for_another(
+    db: Database, team: TeamId, receiver: Receiver, database_url: str
+) -> None:
+    hanging = [await a_team(database_url, f"hanging {number}") for number in range(3)]
+    for each in hanging:
+        await an_endpoint(db, each, receiver.url("/hang"))
+        for _ in range(4):
+            await succeed(db, await a_running_task(db, each))
+    await an_endpoint(db, team, receiver.url("/ok"))
+    async with delivering(db, limit_s=120, most_at_once=6):
+        await eventually(lambda: len(receiver.heard) == 5, limit_s=40)
+        await succeed(db, await a_running_task(db, team))
+        await eventually(lambda: receiver.heard[-1].target == "/ok", limit_s=40)
+    assert len(receiver.heard) == 6, "three of one team, and one of each other"
+
+
 async def test_only_what_was_asked_for_is_told(
     db: Database, team: TeamId, receiver: Receiver, database_url: str
 ) -> None:

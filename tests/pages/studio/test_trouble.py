@@ -222,7 +222,7 @@ async def test_hostile_texts_stay_texts(studio: OpenStudio, tiny: Service) -> No
 
 
 async def shown(page: Page, texts: list[str]) -> int:
-    """Let a library, an error, a session and a track of these texts be drawn; returns the elements of the page."""
+    """Let a library, a session, and its tracks of these texts be drawn; returns the elements of the page."""
     listed = [listing(number, text) for number, text in enumerate(texts)]
     answer = {"data": {"items": listed, "next_cursor": None, "has_more": False}, "code": 200, "error": None}
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.addresses import parse_networks
 from app.domain.controls import parse_labels, parse_priority, parse_task_webhook
 from app.domain.errors import ValidationError
 
@@ -63,6 +64,15 @@ def test_webhook_url() -> None:
 
     assert parse(" https://example.org/hook ") == "https://example.org/hook"
     assert parse(None) is None
-    for refused in ("http://example.org/hook", {"a": 1}, "https://x/" + "a" * 1024):
+    private = ("https://127.0.0.1/hook", "https://[::ffff:10.0.0.1]/", "https://169.254.169.254/latest")
+    for refused in ("http://example.org/hook", {"a": 1}, "https://x/" + "a" * 1024, *private):
         with pytest.raises(ValidationError, match="webhook_url"):
             parse(refused)
+
+
+def test_a_webhook_may_go_where_the_operator_opened_the_network() -> None:
+    opened = parse_networks("10.0.0.0/8")
+    url = "https://10.1.2.3/hook"
+    assert parse_task_webhook(url, max_chars=1024, allow_http=False, allowed=opened) == url
+    with pytest.raises(ValidationError, match="webhook_url: the address is not allowed"):
+        parse_task_webhook("https://127.0.0.1/", max_chars=1024, allow_http=False, allowed=opened)

@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.addresses import may_be_reached, parse_networks
 from app.domain.errors import ValidationError
-from app.domain.webhook_url import literal_address, parse_webhook_url
+from app.domain.webhook_url import parse_webhook_url, refuse_private_address
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,13 @@ def test_plain_http_only_where_it_is_allowed() -> None:
     assert parse_webhook_url("http://example.org/", allow_http=True) == "http://example.org/"
 
 
-def test_a_literal_address_is_known_at_once() -> None:
-    assert literal_address("https://[::1]:8/") == ip_address("::1")
-    assert literal_address("https://①②⑦.0.0.1/") is None
-    assert literal_address(parse_webhook_url("https://①②⑦.0.0.1/", allow_http=False)) == ip_address(
-        "127.0.0.1"
-    )
+@pytest.mark.parametrize("given", ["https://[::1]:8/", "https://①②⑦.0.0.1/"])
+def test_a_private_address_is_known_at_once(given: str) -> None:
+    url = parse_webhook_url(given, allow_http=False)
+    with pytest.raises(ValidationError, match="hook: the address is not allowed"):
+        refuse_private_address(url, allowed=(), field="hook")
+    refuse_private_address(url, allowed=parse_networks("::1, 127.0.0.0/8"))
+    refuse_private_address("https://localhost/", allowed=())  # a name is judged by what it leads to
 
 
 @pytest.mark.parametrize(
