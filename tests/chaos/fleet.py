@@ -97,9 +97,7 @@ class Fleet:
             if api.log_of("api").exists():
                 api.log_of("api").rename(api.folder / f"api-{next(self._numbers)}.log")
             try:
-                await api.start(
-                    "api", REDIS_URL=self.bell.before(self.stack.redis_url)
-                )
+                await api.start("api", REDIS_URL=self.bell.before(self.stack.redis_url))
             except AssertionError:
                 _end(api, "api")
             else:
