@@ -12,7 +12,7 @@ from tests.chaos.proxy import NONE
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def running_fleet() -> AsyncIterator[Fleet]:
     """Two API processes and one worker; all invariants are checked when the last test has ended."""
-    async with a_fleet(workers=1, ACESTEP_LEASE_SECONDS="2", ACESTEP_MAX_ATTEMPTS="10") as fleet:
+    async with a_fleet(workers=1, ACESTEP_LEASE_SECONDS="5", ACESTEP_MAX_ATTEMPTS="10") as fleet:
         yield fleet
         await fleet.stop_workers()
         scene = Scene(

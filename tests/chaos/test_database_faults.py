@@ -55,7 +55,7 @@ def assert_come_again(answers: list[httpx.Response]) -> None:
 
 
 async def test_a_restart_costs_a_503_at_most_and_the_running_job_goes_on(fleet: Fleet) -> None:
-    running = await fleet.host.submit(**{**JOB, "prompt": "sleep=2 steps=8 clip=0.1"})
+    running = await fleet.host.submit(**{**JOB, "prompt": "sleep=5 steps=20 clip=0.1"})
     await fleet.host.running(running)
     fleet.signal_server("postgres", signal.SIGQUIT)
     async with a_client(fleet) as client:

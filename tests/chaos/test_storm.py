@@ -18,7 +18,7 @@ from tests.chaos.invariants import Scene, Witness, broken_invariants
 
 pytestmark = [pytest.mark.chaos, pytest.mark.inference]
 
-TASKS = int(os.environ.get("STORM_TASKS", "120"))
+TASKS = int(os.environ.get("STORM_TASKS", "80"))
 CLIENTS = 32
 WORKERS = 3
 
