@@ -101,10 +101,9 @@ function taskCard({ studio, act }, task) {
 }
 
 function sourceOf(task, output) {
-  const path = new URL(output.file, "http://x/").searchParams.get("path") ?? "";
   return {
     id: `${task.id}-${output.index}`, task_id: task.id, index: output.index, path: output.file, sha256: null,
-    name: task.prompt || task.id, format: path.split(".").at(-1), samples: toSamples(task.duration ?? 0), nudge: 0,
+    name: task.prompt || task.id, format: output.file.split(".").at(-1), samples: toSamples(task.duration ?? 0), nudge: 0,
     seed: task.seeds[output.index] ?? null, prompt: task.prompt, metas: {}, origin: "task", task: task.task_type,
   };
 }

@@ -89,10 +89,9 @@ function makeRoom(buffers, newest) {
 
 /** Returns the source record of a clip of a task, as the answer to a poll gives it. */
 export function sourceOfItem(taskId, item) {
-  const path = new URL(item.file, "http://x/").searchParams.get("path") ?? "";
   return {
     id: `${taskId}-${item.index}`, task_id: taskId, index: item.index, path: item.file, sha256: null,
-    name: item.prompt || taskId, format: path.split(".").at(-1), samples: Math.round((item.metas?.duration ?? 0) * RATE_HZ),
+    name: item.prompt || taskId, format: item.file.split(".").at(-1), samples: Math.round((item.metas?.duration ?? 0) * RATE_HZ),
     nudge: 0, seed: item.seed, prompt: item.prompt ?? "", metas: item.metas ?? {}, origin: "task",
     lyrics: item.lyrics ?? "", models: [item.dit_model, item.lm_model].filter(Boolean), info: item.generation_info ?? "",
   };
