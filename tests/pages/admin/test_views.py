@@ -79,7 +79,7 @@ async def test_every_text_has_been_written(at: At, history: History) -> None:
         r"/\b(?:nav|overview|tasks|record|column|filter|usage|keys|teams|webhooks|state|stage)\.[a-z_]+\b/g"
     )
     async with at("overview", language="it") as (page, _):
-        for place in places_of(history):
+        for place in set(places_of(history)) - {"audit"}:  # names of actions look like keys
             await go(page, place)
             assert await page.evaluate(f"document.body.innerText.match({keys}) ?? []") == [], place
 
