@@ -17,7 +17,7 @@ from tests.security.scale import chance, share, tally
 LOOK_ALIKES = str.maketrans("aceopxyABCEHKMOPTX", "асеорхуАВСЕНКМОРТХ")
 Request = dict[str, Any]
 UNKNOWN = (
-    *("/", "/api", "/api/api/health", "/administrator", "/studio/x", "/v1", "/v1/", "/v1/audio/x", "/v1/lora/load"),
+    *("/", "/api", "/api/api/health", "/studio/x", "/v1", "/v1/", "/v1/audio/x", "/v1/lora/load"),
     *("/schema", "/schema/swagger", "/redoc", "/static/x", "/web/", "/web/docs.html", "/web/../settings.py"),
     *(
         "/.env",
