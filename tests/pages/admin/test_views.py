@@ -24,7 +24,8 @@ NEEDED = {
     "audit": Scope.ADMIN,
 }
 FULL = bool(os.environ.get("PAGES_FULL"))
-BYTES, REQUESTS = 200_000, 30
+BYTES, REQUESTS = 200_000, 36
+"""What the shell and the dialog for the key load."""
 
 
 def places_of(history: History) -> list[str]:
@@ -86,17 +87,14 @@ async def test_every_text_has_been_written(at: At, history: History) -> None:
 
 async def test_hostile_texts_are_shown_as_texts(at: At, history: History) -> None:
     wishes = texts() if FULL else texts()[::8]
-    names = sorted((text for text in wishes if "<" in text), key=len)[:2]
+    names = sorted((text for text in wishes if text.isprintable() and "<" in text), key=len)[:2]
     await history.ask("POST", "/v1/admin/queue/pause")
     try:
         for text in wishes:
             body = {"prompt": text, "lyrics": text, "labels": {"hostile": text[:60]}, "batch_size": 1}
             await history.ask("POST", "/release_task", json=body)
-        me = (await history.ask("GET", "/v1/teams/me"))["id"]
         await history.ask("POST", "/v1/teams", json={"name": names[0]})
-        await history.ask(
-            "POST", "/v1/keys", json={"name": names[1], "scopes": ["tasks:read"], "team_id": me}
-        )
+        await history.ask("POST", "/v1/keys", json={"name": names[1], "scopes": ["tasks:read"]})
         await look_at_them(at, history, wishes, names)
     finally:
         for item in (await history.ask("GET", "/v1/tasks", params={"state": "queued", "limit": 200}))[
