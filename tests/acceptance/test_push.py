@@ -95,7 +95,7 @@ async def test_a_task_is_told_to_everyone(world: World) -> None:
     of_job = [line for line in lines if line["event"] in ("task claimed", "task finished")]
     assert len(of_job) == 2
     for line in of_job:
-        assert (line["task_id"], line["attempt"], line["team"]) == (task_id, 1, 1)
+        assert (line["task_id"], line["attempt"], line["team"]) == (task_id, 1, record["team_id"])
         assert line["request_id"] == record["request_id"]
         assert line["worker"] == record["attempts"][0]["worker_id"]
     assert await service.stop("worker") == 0
