@@ -80,7 +80,7 @@ async def _lock(connection: AsyncConnection) -> None:
 
 
 async def _run_beneath_load(connection: AsyncConnection, target: str) -> None:
-    """Try a migration again that met a busy table or a deadlock: each is one transaction, done or not."""
+    """Try a migration again that met a busy table or a deadlock: each can be done again."""
     for tries_left in reversed(range(TRIES)):
         try:
             await connection.run_sync(_run, target)

@@ -58,8 +58,9 @@ SELECT o.id FROM objects o JOIN tasks t ON t.seq = o.task_seq
 WHERE o.expires_at <= now() AND o.deleted_at IS NULL AND t.finished_at IS NOT NULL AND NOT t.legal_hold
   AND NOT {NEEDED}
 ORDER BY o.expires_at LIMIT :most
-FOR UPDATE OF o SKIP LOCKED
+FOR UPDATE OF o SKIP LOCKED FOR SHARE OF t SKIP LOCKED
 """)  # noqa: S608 - parts of this file only
+# The task is locked too: a legal hold that was confirmed meanwhile counts.
 # A row is marked first, so that nobody is sent to an object that is going; then the object is deleted.
 # Whether it is needed is asked once more: that may have changed before it was locked.
 _EXPIRE = text(f"""

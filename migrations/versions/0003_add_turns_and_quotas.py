@@ -16,18 +16,19 @@ OTHER_ENDS = "kind = 'generate' AND finished_at IS NOT NULL AND (status = 'cance
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    # The block at the end commits what is above it: a run that ended there finds it done.
     for table, name in (
         ("team_state", "turn_start"),
         ("team_state", "turn_end"),
         ("tasks", "reserved_seconds"),
         ("usage_daily", "run_seconds"),
     ):
-        op.add_column(table, _column(name, sa.DOUBLE_PRECISION(), "0"))
-    op.add_column("team_state", _column("still_waiting", sa.Boolean(), "false"))
-    op.add_column("usage_daily", _column("ran", sa.BigInteger(), "0"))
+        op.add_column(table, _column(name, sa.DOUBLE_PRECISION(), "0"), if_not_exists=True)
+    op.add_column("team_state", _column("still_waiting", sa.Boolean(), "false"), if_not_exists=True)
+    op.add_column("usage_daily", _column("ran", sa.BigInteger(), "0"), if_not_exists=True)
     # Sums over tasks whose number was not kept are no basis for an average.
     op.execute("UPDATE usage_daily SET wait_seconds = 0")
-    op.create_index("ix_usage_daily_day", "usage_daily", ["team_id", "day"])
+    op.create_index("ix_usage_daily_day", "usage_daily", ["team_id", "day"], if_not_exists=True)
     # A table in use: nobody waits for this, and what an interrupted run left half made goes first.
     with op.get_context().autocommit_block():
         name = "ix_tasks_other_ends"

@@ -44,6 +44,7 @@ JOIN task_params p ON p.task_seq = t.seq"""  # noqa: S608 - parts of this file o
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    # The block at the end commits what is above it: a run that ended there finds it done.
     op.create_table(
         "task_terms",
         sa.Column("task_seq", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -51,6 +52,7 @@ def upgrade() -> None:
         sa.Column("team_id", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("task_seq", "term", name=op.f("pk_task_terms")),
+        if_not_exists=True,
     )
     op.create_table(
         "task_words",
@@ -59,15 +61,19 @@ def upgrade() -> None:
         sa.Column("words", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("task_seq", name=op.f("pk_task_words")),
         postgresql_with={"toast_tuple_target": "128"},
+        if_not_exists=True,
     )
     _find_what_is_stored()
-    op.create_index("ix_task_terms_term", "task_terms", ["team_id", "term", "created_at", "task_seq"])
+    op.create_index(
+        "ix_task_terms_term", "task_terms", ["team_id", "term", "created_at", "task_seq"], if_not_exists=True
+    )
     op.create_index(
         "ix_task_words_words",
         "task_words",
         ["words"],
         postgresql_using="gin",
         postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "1024"},
+        if_not_exists=True,
     )
     # Tables in use: nobody waits for these, and what an interrupted run left half made goes first.
     with op.get_context().autocommit_block():
@@ -94,7 +100,7 @@ def _find_what_is_stored() -> None:
         op.execute(
             "INSERT INTO task_terms (task_seq, team_id, created_at, term) "  # noqa: S608
             f"SELECT DISTINCT t.seq, t.team_id, t.created_at, {term} FROM {TASKS}, {more} "
-            f"WHERE {term} IS NOT NULL"
+            f"WHERE {term} IS NOT NULL ON CONFLICT DO NOTHING"
         )
     op.execute(
         f"""
@@ -107,6 +113,7 @@ def _find_what_is_stored() -> None:
                 ORDER BY positions[1] LIMIT 1000) AS words
             FROM {TASKS}) found
         WHERE words <> '{{}}'
+        ON CONFLICT DO NOTHING
         """  # noqa: S608
     )
 

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 import pytest_asyncio
 
 from app.db.engine import Database
 from app.db.tasks import Actor, ClaimedTask
-from app.domain.errors import StorageUnavailableError
 from app.domain.task import TaskStatus, TeamId
 from app.services.recovery import Recovery
 from app.storage.folder import FolderStore
@@ -111,8 +109,7 @@ async def test_what_could_not_be_deleted_is_an_orphan(db: Database, ended: Ended
     await ended.change(EXPIRED)
     sweeper = recovery(db, ended.store)
     (tmp_path / "objects").rename(tmp_path / "away")
-    with pytest.raises(StorageUnavailableError):
-        await sweeper.expire_audio()
+    assert await sweeper.expire_audio() == 1
     (tmp_path / "away").rename(tmp_path / "objects")
     assert await ended.is_stored()
     assert await sweeper.remove_orphans(older_than_s=0) == 1
