@@ -88,7 +88,7 @@ async def team(db: Database) -> TeamId:
 @pytest.fixture
 def redis_url(servers: Servers) -> str:
     """A Redis database that no other running test uses."""
-    return f"{servers.redis_url.rstrip('/').removesuffix('/0')}/{next(numbers) % 15 + 1}"
+    return servers.redis(next(numbers) % 15 + 1)
 
 
 @pytest.fixture

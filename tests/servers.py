@@ -18,6 +18,10 @@ class Servers:
     database_url: str
     redis_url: str
 
+    def redis(self, number: int = 0) -> str:
+        """Address of one of the databases of the Redis."""
+        return f"{self.redis_url.rstrip('/').removesuffix('/0')}/{number}"
+
 
 numbers = itertools.count(1)
 

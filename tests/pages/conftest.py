@@ -37,7 +37,7 @@ async def service(
         a_service(
             open_folder / "pages",
             database_url=database_url,
-            redis_url=f"{servers.redis_url.rstrip('/').removesuffix('/0')}/0",
+            redis_url=servers.redis(),
             ACESTEP_API_KEY=KEY,
             ACESTEP_ENGINE=STUB,
             ACESTEP_WEBHOOK_ALLOW_HTTP="true",

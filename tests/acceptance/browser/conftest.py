@@ -14,28 +14,18 @@ import pytest_asyncio
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 
+from tests.browser import FLAGS, chromium
 from tests.conftest import Servers, fresh_database
 from tests.processes import STUB, Service, a_service
 
 PAGES = Path(__file__).parent / "pages"
 KEY = "browser-key"
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-)
 
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Chromium with an empty profile, and its console recorded."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    program, driver = chromium(), shutil.which("chromedriver")
     if program is None or driver is None:
         pytest.skip("Chromium and chromedriver are not installed (Debian: chromium, chromium-driver)")
     options = ChromeOptions()
@@ -104,7 +94,7 @@ async def running(
         a_service(
             open_folder / f"browser-{request.param}",
             database_url=database_url,
-            redis_url=f"{servers.redis_url.rstrip('/').removesuffix('/0')}/0",
+            redis_url=servers.redis(),
             ACESTEP_ENGINE=STUB,
             **ENVIRONMENTS[request.param],
         ) as service,

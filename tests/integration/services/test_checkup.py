@@ -2,44 +2,23 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.db.engine import Database
-from app.db.workers import WorkerReport
 from app.domain.findings import Finding, Health
 from app.domain.task import TeamId
 from app.queue.ping import ping
 from app.services.checkup import Checkup
 from app.storage.folder import FolderStore
-from tests.builders import MODEL, a_running_task, a_task
+from tests.builders import MODEL, a_running_task, a_task, a_worker_elsewhere
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "objects"
-
-
-async def a_worker(db: Database, model: str = MODEL, *, language_model: str | None = None) -> None:
-    models = [{"name": model, "category": "turbo", "tasks": ["text2music"]}]
-    if language_model:
-        models.append({"name": language_model, "category": "lm", "tasks": []})
-    report = WorkerReport(
-        id=uuid4(),
-        host="h",
-        pid=1,
-        version="1",
-        state="ready",
-        slots=1,
-        models=models,
-        loaded=[model],
-        device="cpu",
-    )
-    async with db.autocommit() as work:
-        await work.workers.report(report)
 
 
 async def examine(
@@ -68,7 +47,7 @@ async def set_(database_url: str, statement: str) -> None:
 async def test_a_sound_installation_has_only_good_lines(
     db: Database, team: TeamId, store: Path, answering: Callable[[], Awaitable[None]]
 ) -> None:
-    await a_worker(db)
+    await a_worker_elsewhere(db, MODEL)
     await a_task(db, team)
     found = await examine(db, store, answering)
     assert {finding.health for findings in found.values() for finding in findings} == {Health.OK}
@@ -88,7 +67,7 @@ async def test_no_worker(
 async def test_a_model_that_nobody_offers(
     db: Database, team: TeamId, store: Path, answering: Callable[[], Awaitable[None]]
 ) -> None:
-    await a_worker(db, "acestep-v15-base")
+    await a_worker_elsewhere(db, "acestep-v15-base")
     await a_task(db, team)
     (finding,) = (await examine(db, store, answering))["queue"]
     assert (finding.health, MODEL in finding.text) == (Health.FAIL, True)
@@ -97,14 +76,14 @@ async def test_a_model_that_nobody_offers(
 async def test_a_language_model_that_nobody_offers(
     db: Database, team: TeamId, store: Path, answering: Callable[[], Awaitable[None]]
 ) -> None:
-    await a_worker(db)
-    await a_worker(db, "acestep-v15-base", language_model="some-lm")
+    await a_worker_elsewhere(db, MODEL)
+    await a_worker_elsewhere(db, "acestep-v15-base", language_model="some-lm")
     for needs_lm in (True, True, False):
         await a_task(db, team, needs_lm=needs_lm)
     (finding,) = (await examine(db, store, answering))["queue"]
     told = f"2 tasks of {MODEL} need a language model and no worker offers one"
     assert (finding.health, finding.text) == (Health.FAIL, told)
-    await a_worker(db, language_model="some-lm")
+    await a_worker_elsewhere(db, MODEL, language_model="some-lm")
     (finding,) = (await examine(db, store, answering))["queue"]
     assert finding.health is Health.OK
 
@@ -116,7 +95,7 @@ async def test_a_paused_queue(
     database_url: str,
     answering: Callable[[], Awaitable[None]],
 ) -> None:
-    await a_worker(db)
+    await a_worker_elsewhere(db, MODEL)
     await a_task(db, team)
     await set_(database_url, "INSERT INTO settings (key, value) VALUES ('queue_paused', 'true')")
     (finding,) = (await examine(db, store, answering))["queue"]
@@ -130,7 +109,7 @@ async def test_a_team_at_its_limit_and_a_disabled_one(
     database_url: str,
     answering: Callable[[], Awaitable[None]],
 ) -> None:
-    await a_worker(db)
+    await a_worker_elsewhere(db, MODEL)
     await set_(database_url, "UPDATE teams SET max_running = 1")
     await a_running_task(db, team)
     await a_task(db, team)
@@ -148,7 +127,7 @@ async def test_long_waiting_means_busy_workers(
     database_url: str,
     answering: Callable[[], Awaitable[None]],
 ) -> None:
-    await a_worker(db)
+    await a_worker_elsewhere(db, MODEL)
     await a_task(db, team)
     await set_(database_url, "UPDATE tasks SET created_at = now() - interval '10 minutes'")
     (finding,) = (await examine(db, store, answering))["queue"]

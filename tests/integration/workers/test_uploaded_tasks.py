@@ -39,7 +39,7 @@ async def service(
 ) -> AsyncIterator[Service]:
     """One service for all tests of this file."""
     folder = tmp_path_factory.mktemp("uploaded")
-    redis_url = f"{servers.redis_url.rstrip('/').removesuffix('/0')}/{next(numbers) % 15 + 1}"
+    redis_url = servers.redis(next(numbers) % 15 + 1)
     async with (
         fresh_database(servers, template) as url,
         a_service(folder, database_url=url, redis_url=redis_url, ACESTEP_CONFIG_PATH=BASE) as service,

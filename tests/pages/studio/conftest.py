@@ -27,7 +27,7 @@ async def tiny(
         a_service(
             open_folder / "studio",
             database_url=database_url,
-            redis_url=f"{servers.redis_url.rstrip('/').removesuffix('/0')}/0",
+            redis_url=servers.redis(),
             ACESTEP_LM_MODEL_PATH="acestep-5Hz-lm-tiny-random",
             ACESTEP_INIT_LLM="true",
         ) as service,
