@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -19,13 +21,10 @@ def servers(file: Path) -> None:
     """Run Postgres and Valkey until Ctrl-C; FILE gets the variables with which the other parts find them."""
     settings = settings_or_exit()
     logs.configure(settings.log_level, secrets=settings.secrets, form=settings.log_format)
-    file.unlink(missing_ok=True)
     try:
         asyncio.run(_serve(settings, file))
     except EmbeddedError as error:
         raise click.ClickException(str(error)) from None
-    finally:
-        file.unlink(missing_ok=True)
 
 
 async def _serve(settings: Settings, file: Path) -> None:
@@ -38,20 +37,27 @@ async def _serve(settings: Settings, file: Path) -> None:
         redis_bin=Path(settings.redis_bin) if settings.redis_bin else None,
         pg_user=settings.pg_user or None,
     ) as stack:
-        _write(file, stack)
-        click.echo(f"Postgres and Valkey run; {file} says where")
-        watching = asyncio.create_task(stack.supervisor.watch())
-        stopping = asyncio.create_task(stop.wait())
-        done, waiting = await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        for task in done:
-            task.result()
+        # Only who holds the data folder comes here: a second one leaves the file of the first alone.
+        with _written(file, stack):
+            click.echo(f"Postgres and Valkey run; {file} says where")
+            await _until(stop, stack)
 
 
-def _write(file: Path, stack: EmbeddedStack) -> None:
-    """Write the file for this user only, and whole: who waits for it may read it at once."""
+async def _until(stop: asyncio.Event, stack: EmbeddedStack) -> None:
+    """Wait for the signal, or for a server that cannot be kept running."""
+    watching = asyncio.create_task(stack.supervisor.watch())
+    stopping = asyncio.create_task(stop.wait())
+    done, waiting = await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+@contextmanager
+def _written(file: Path, stack: EmbeddedStack) -> Iterator[None]:
+    """Keep the file for the length of the block, for this user only, and whole from its first moment."""
     draft = file.with_name(file.name + ".new")
     draft.unlink(missing_ok=True)
     lines = {
@@ -62,3 +68,7 @@ def _write(file: Path, stack: EmbeddedStack) -> None:
     draft.touch(mode=0o600, exist_ok=False)
     draft.write_text("".join(f"{name}='{value}'\n" for name, value in lines.items()))
     draft.rename(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)

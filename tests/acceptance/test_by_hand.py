@@ -43,7 +43,8 @@ def commands() -> str:
     section = PAGE.read_text().split("## By hand on one machine", 1)[1]
     block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
     assert block is not None
-    return block[1].replace("8001", str(free_port())).replace("8002", str(free_port()))
+    ports = {"8001": str(free_port()), "8002": str(free_port())}
+    return re.sub("|".join(ports), lambda found: ports[found[0]], block[1])
 
 
 async def test_the_commands_of_the_page_work_as_written(folder: Path) -> None:
