@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from app.cli.service import main
 from app.db.engine import Database
 from app.domain.findings import Finding, Health
+from app.domain.ports import StoredObject
 from app.domain.task import TeamId
 from app.services.verify import Verify
 from app.storage.folder import FolderStore
@@ -74,3 +75,22 @@ async def test_each_mismatch_is_named_with_its_remedy(
     done = await asyncio.to_thread(CliRunner().invoke, main, ["verify", "--json"], env=environment)
     texts = [finding["text"] for finding in json.loads(done.output)]
     assert (done.exit_code, len(texts)) == (1, 3), "the size alone does not tell of other content"
+
+
+async def test_a_task_that_is_erased_meanwhile_is_no_mismatch(
+    db: Database, team: TeamId, database_url: str, tmp_path: Path
+) -> None:
+    class Forgetful(FolderStore):
+        """The clip goes, and its row with it, after the row was read."""
+
+        async def stat(self, key: str) -> StoredObject | None:
+            connection = await asyncpg.connect(database_url)
+            await connection.execute("UPDATE objects SET deleted_at = now() WHERE storage_key = $1", key)
+            await connection.close()
+            await self.delete(key)
+            return await super().stat(key)
+
+    store = Forgetful(tmp_path / "objects")
+    await stored_songs(db, team, database_url, store, tmp_path)
+    (finding,) = await found(db, store)
+    assert finding.health is Health.OK
