@@ -84,6 +84,7 @@ PATH_PARAMETERS = {
 OWN = {"team_id": "me", "webhook_id": str(uuid4()), "delivery_id": str(uuid4())}
 
 COVER = {"task_type": "cover"}
+OF_TEAM = "/v1/teams/me/webhooks/deliveries"
 OWN_DELIVERIES = "/v1/teams/me/webhooks/<webhook>/deliveries"
 
 
@@ -129,6 +130,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "GET /v1/teams/{team_id}/webhooks/{webhook_id}/deliveries": [
         Case("delivery", lambda id_: {"url": f"{OWN_DELIVERIES}?cursor={id_}"}),
+    ],
+    "GET /v1/teams/{team_id}/webhooks/deliveries": [
+        Case("delivery", lambda id_: {"url": f"{OF_TEAM}?cursor={id_}"}),
+        Case("task", lambda id_: {"url": f"{OF_TEAM}?task_id={id_}"}),
     ],
     "GET /v1/keys": [
         Case("team", lambda id_: {"params": {"team": id_}}),
@@ -290,6 +295,7 @@ async def test_the_owner_goes_on_after_its_own_cursors(world: World) -> None:
     for route, kind in (
         ("GET /v1/keys", "key cursor"),
         ("GET /v1/teams/{team_id}/webhooks/{webhook_id}/deliveries", "delivery"),
+        ("GET /v1/teams/{team_id}/webhooks/deliveries", "delivery"),
     ):
         case = next(case for case in CASES[route] if case.kind == kind)
         verb, path = route.split()
