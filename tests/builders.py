@@ -10,7 +10,8 @@ from uuid import uuid4
 import asyncpg
 
 from app.db.engine import Database
-from app.db.tasks import Actor, ClaimedTask, NewTask
+from app.db.submissions import NewTask
+from app.db.tasks import Actor, ClaimedTask
 from app.db.workers import WorkerReport
 from app.domain.inputs import TaskInput
 from app.domain.ports import ObjectStore
@@ -58,7 +59,7 @@ async def a_task(
     async with db.transaction() as work:
         await work.queue.lock_gate()
         room = await work.queue.room(team, priority=priority, ageing_s=600)
-        await work.tasks.insert([(task, room.position)], ageing_s=600)
+        await work.submissions.insert([(task, room.position)], ageing_s=600)
     return task.id
 
 

@@ -23,6 +23,9 @@ SELECT id FROM objects
 WHERE team_id = :team_id AND public_key = ANY(CAST(:public_keys AS text[])) AND deleted_at IS NULL
 ORDER BY id FOR SHARE
 """)
+EXPIRES = "now() + make_interval(days => coalesce(teams.audio_retention_days, CAST(:retention_days AS int)))"
+"""SQL: when a new object of the row `teams` expires."""
+
 NEEDED = """
 EXISTS (SELECT FROM task_inputs i JOIN tasks c ON c.seq = i.task_seq
         WHERE i.object_id = o.id AND (c.status IN ('queued', 'running') OR c.legal_hold))"""

@@ -2,95 +2,8 @@
 
 from sqlalchemy import TextClause, text
 
+from app.db.objects import EXPIRES
 from app.db.outbox import tell
-
-# The task itself, whose first commit got no answer, or the one that took the client's key before. The event
-# outlives an erasure of the task. Keys that admins used for tasks of other teams are theirs alone: another
-# caller of their team may have used the same one, and the request then tells which is meant.
-ACCEPTED = text("""
-WITH asked AS MATERIALIZED (
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:teams AS bigint[]), CAST(:admins AS bool[]),
-                         CAST(:keys AS text[]), CAST(:hashes AS bytea[]))
-        WITH ORDINALITY AS a(id, team_id, is_admin, key, hash, n)
-), found AS (
-    SELECT a.n, a.hash, t.id, t.seq, t.request_hash FROM asked a JOIN tasks t ON t.id = a.id
-    UNION
-    SELECT a.n, a.hash, t.id, t.seq, t.request_hash
-    FROM asked a JOIN tasks t ON t.team_id = a.team_id AND t.idempotency_key = a.key
-    UNION
-    SELECT a.n, a.hash, t.id, t.seq, t.request_hash
-    FROM asked a
-    JOIN tasks t ON t.admin_team_id = a.team_id AND t.admin_idempotency_key = a.key AND a.is_admin
-)
-SELECT DISTINCT ON (f.n) f.n, f.id, f.request_hash, CAST(e.data->>'position' AS int) AS position
-FROM found f JOIN task_events e ON e.task_seq = f.seq AND e.event = 'queued'
-ORDER BY f.n, f.request_hash IS NOT DISTINCT FROM f.hash DESC
-""")
-
-_EXPIRES = "now() + make_interval(days => coalesce(teams.audio_retention_days, CAST(:retention_days AS int)))"
-
-# Each word stands with its team before it: in the index, words of other teams are then no matches at all.
-# The first thousand are enough for a song, and bound what one request writes.
-WORDS = """ARRAY(SELECT team_id || ':' || lexeme FROM unnest(to_tsvector('simple', text))
-                 ORDER BY positions[1] LIMIT 1000)"""
-
-# Any number of tasks, given as one JSON text, in their order.
-# clock_timestamp, not now(): inside the gate the order of commits is the order of these times.
-INSERT = text(f"""
-WITH clock AS MATERIALIZED (
-    SELECT clock_timestamp() AS now
-), given AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset(CAST(:tasks AS jsonb)) AS g(
-        n int, id uuid, team_id bigint, api_key_id bigint, parent_id uuid, parent_relation text,
-        request_id text, kind text, task_type text, lane smallint, priority smallint, requested_model text,
-        model text, needs_lm bool, idempotency_key text, admin_team_id bigint, admin_idempotency_key text,
-        request_hash text, reserved_seconds float8, request jsonb, content_type text, params jsonb,
-        adjustments jsonb, inputs jsonb, objects jsonb, shared bigint[], labels jsonb, client jsonb,
-        webhook_url text, traceparent text, "position" int, terms text[], text text)
-), task AS (
-    INSERT INTO tasks (id, team_id, api_key_id, parent_id, parent_relation, request_id, kind, task_type, lane,
-                       priority, requested_model, model, needs_lm, idempotency_key, admin_team_id,
-                       admin_idempotency_key, request_hash, reserved_seconds, created_at, run_after,
-                       queue_rank)
-    SELECT id, team_id, api_key_id, parent_id, parent_relation, request_id, kind, task_type, lane, priority,
-           requested_model, model, needs_lm, idempotency_key, admin_team_id, admin_idempotency_key,
-           decode(request_hash, 'hex'), reserved_seconds, clock.now, clock.now,
-           clock.now - make_interval(secs => CAST(:ageing_s AS float8) * priority)
-    FROM given, clock ORDER BY n
-    ON CONFLICT (id) DO NOTHING
-    RETURNING seq, id, created_at
-), new AS MATERIALIZED (
-    SELECT task.seq, task.created_at, given.* FROM task JOIN given USING (id) ORDER BY n
-), params AS (
-    INSERT INTO task_params (task_seq, request, content_type, params, adjustments, inputs, labels, client,
-                             webhook_url, submit_position, traceparent)
-    SELECT seq, request, content_type, params, adjustments, inputs, labels, client, webhook_url, "position",
-           traceparent
-    FROM new
-), stored AS (
-    INSERT INTO objects (task_seq, team_id, role, public_key, storage_key, ext, mime, bytes, sha256,
-                         duration_s, sample_rate, expires_at)
-    SELECT new.seq, new.team_id, 'input', i.public_key, i.storage_key, i.ext, i.mime, i.bytes, i.sha256,
-           i.duration_s, i.sample_rate, {_EXPIRES}
-    FROM new JOIN teams ON teams.id = new.team_id,
-         jsonb_to_recordset(new.objects) AS i(
-            public_key text, storage_key text, ext text, mime text, bytes bigint, sha256 text,
-            duration_s float8, sample_rate int)
-), shared AS (
-    INSERT INTO task_inputs (object_id, task_seq)
-    SELECT DISTINCT object_id, new.seq FROM new, unnest(new.shared) AS object_id
-), termed AS (
-    INSERT INTO task_terms (task_seq, team_id, created_at, term)
-    SELECT seq, team_id, created_at, unnest(terms) FROM new
-), worded AS (
-    INSERT INTO task_words (task_seq, created_at, words)
-    SELECT seq, created_at, words FROM (SELECT seq, created_at, {WORDS} AS words FROM new) found
-    WHERE words <> '{{}}'
-)
-INSERT INTO task_events (task_seq, team_id, event, actor_kind, actor_id, data)
-SELECT seq, team_id, 'queued', 'client', CAST(api_key_id AS text), jsonb_build_object('position', "position")
-FROM new
-""")  # noqa: S608 - parts of this file only
 
 HEARTBEAT = text("""
 WITH beat AS (
@@ -210,7 +123,7 @@ SUCCEED = _settle(
                          sha256, duration_s, sample_rate, seed, expires_at)
     SELECT done.seq, done.team_id, 'output', done.attempt, c.item, c.public_key, c.storage_key, c.ext,
            c.mime, c.bytes, c.sha256, c.duration_s, c.sample_rate, c.seed,
-           {_EXPIRES}
+           {EXPIRES}
     FROM done JOIN teams ON teams.id = done.team_id,
          jsonb_to_recordset(CAST(:clips AS jsonb)) AS c(
             item smallint, public_key text, storage_key text, ext text, mime text, bytes bigint,

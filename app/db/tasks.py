@@ -1,12 +1,13 @@
 """Every change of a task's row, each one guarded statement that applies completely or not at all.
 
-The life cycle is: insert -> claim -> (heartbeat)* -> one of succeed, fail_or_retry, release, cancel, lose.
+The life cycle is: insert (`submissions.py`) -> claim -> (heartbeat)* -> one of succeed, fail_or_retry,
+release, cancel, lose.
 All leaving of a state goes through one template, so counters, usage and events can never disagree with it.
 Times are the database's; "mine" means id and attempt match and the row is still running.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -16,48 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db import claim_statements as claim_sql
 from app.db import task_statements as sql
-from app.domain.errors import ConflictError
-from app.domain.idempotency import Idempotency
-from app.domain.inputs import TaskInput
-from app.domain.task import Accepted, TaskId, TaskStatus, TeamId
-from app.domain.terms import terms_of, text_of
-from app.domain.tracing import current_traceparent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewTask:
-    """A task to insert; times and numbers are given by the database.
-
-    `objects` has the column values of inputs that are new in the store, `shared` the ids of those that other
-    tasks own; `reserved_seconds` is the most audio that the task may produce.
-    """
-
-    id: TaskId
-    team_id: TeamId
-    api_key_id: int | None
-    parent_id: TaskId | None = None
-    parent_relation: str | None = None
-    request_id: str
-    kind: str = "generate"
-    task_type: str | None = None
-    lane: int = 1
-    priority: int = 0
-    requested_model: str | None = None
-    model: str
-    needs_lm: bool = False
-    idempotency: Idempotency | None = None
-    reserved_seconds: float = 0.0
-    request: Mapping[str, Any]
-    content_type: str
-    params: Mapping[str, Any]
-    adjustments: Sequence[Any] = ()
-    inputs: Sequence[TaskInput] = ()
-    objects: Sequence[Mapping[str, Any]] = ()
-    shared: Sequence[int] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    client: Mapping[str, str] | None = None
-    webhook_url: str | None = None
-    traceparent: str | None = field(default_factory=current_traceparent.get)
+from app.domain.task import TaskId, TaskStatus, TeamId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,62 +77,11 @@ class Actor:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A request that may have been accepted before, under this id or with its key."""
-
-    id: TaskId | None = None
-    idempotency: Idempotency | None = None
-
-
 class Tasks:
     """Statements that change tasks."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-
-    async def accepted(self, asked: Sequence[Asked]) -> list[Accepted | ConflictError | None]:
-        """The answers that these tasks, or earlier requests with their keys, were given; None for new ones.
-
-        A ConflictError stands where the key was used for another request.
-        """
-        values = {
-            "ids": [each.id for each in asked],
-            "teams": [each.idempotency.team_id if each.idempotency else None for each in asked],
-            "admins": [each.idempotency is not None and each.idempotency.is_admin for each in asked],
-            "keys": [each.idempotency.key if each.idempotency else None for each in asked],
-            "hashes": [each.idempotency.digest if each.idempotency else None for each in asked],
-        }
-        rows = await self._connection.execute(sql.ACCEPTED, values)
-        found: list[Accepted | ConflictError | None] = [None] * len(asked)
-        for row in rows:
-            each = asked[row.n - 1]
-            is_replayed = row.id != each.id
-            try:
-                if is_replayed and each.idempotency:
-                    each.idempotency.check(row.request_hash)
-            except ConflictError as error:
-                found[row.n - 1] = error
-                continue
-            found[row.n - 1] = Accepted(
-                task_id=TaskId(row.id), queue_position=row.position, is_replayed=is_replayed
-            )
-        return found
-
-    async def insert(
-        self, tasks: Sequence[tuple[NewTask, int]], *, ageing_s: float, retention_days: int | None = None
-    ) -> None:
-        """Store queued tasks with their parameters and first events; a repeated id changes nothing.
-
-        Args:
-            tasks: each with its 1-based place among the waiting tasks, counted under the gate.
-            ageing_s: seconds of waiting that weigh as much as one step of priority.
-            retention_days: how long inputs are kept where the team says nothing; None = for ever.
-        """
-        given = [_columns(task, number, position) for number, (task, position) in enumerate(tasks)]
-        await self._connection.execute(
-            sql.INSERT, {"tasks": _json(given), "ageing_s": ageing_s, "retention_days": retention_days}
-        )
 
     async def claim(
         self,
@@ -444,37 +353,6 @@ class Tasks:
 _LEASE_EXPIRED = {"reason": "lease_expired"}
 _WORKER_DIED = {"reason": "worker_died"}
 _CHILD_DIED = {"reason": "child_died"}
-
-
-def _columns(task: NewTask, number: int, position: int) -> dict[str, Any]:
-    """Values of one task as `INSERT` names them."""
-    values = {name: getattr(task, name) for name in NewTask.__dataclass_fields__ if name != "idempotency"}
-    return {**values, "n": number, "position": position, **_idempotency(task), **_found_by(task)}
-
-
-def _idempotency(task: NewTask) -> dict[str, Any]:
-    """The key among those of the task's team, or of the team of an admin who belongs to another one."""
-    given = task.idempotency
-    key, is_own = (given.key, given.team_id == task.team_id) if given else (None, True)
-    return {
-        "idempotency_key": key if is_own else None,
-        "admin_team_id": given.team_id if given and not is_own else None,
-        "admin_idempotency_key": None if is_own else key,
-        "request_hash": given.digest.hex() if given else None,
-    }
-
-
-def _found_by(task: NewTask) -> dict[str, Any]:
-    """What a list finds the task by; prompt jobs are in no list."""
-    if task.kind != "generate":
-        return {"terms": [], "text": ""}
-    terms = terms_of(
-        seeds=task.params.get("seeds", ()),
-        labels=task.labels,
-        input_hashes=[given.sha256 for given in task.inputs],
-        parent_id=task.parent_id,
-    )
-    return {"terms": terms, "text": text_of(task.params)}
 
 
 def _json(value: Any) -> str:

@@ -17,6 +17,7 @@ from app.db.operations import Operations
 from app.db.prompts import Prompts
 from app.db.queue import Queue
 from app.db.stats import Stats
+from app.db.submissions import Submissions
 from app.db.sweeps import Sweeps
 from app.db.tasks import Tasks
 from app.db.teams import Teams
@@ -30,6 +31,7 @@ class UnitOfWork:
     """Groups the statements of one connection by what they are about."""
 
     def __init__(self, connection: AsyncConnection) -> None:
+        self.submissions = Submissions(connection)
         self.tasks = Tasks(connection)
         self.queue = Queue(connection)
         self.prompts = Prompts(connection)

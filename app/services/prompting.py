@@ -9,7 +9,8 @@ from uuid import uuid4
 
 from app.db.engine import Database, retrying
 from app.db.prompts import KIND, LANE, Ended
-from app.db.tasks import Actor, NewTask
+from app.db.submissions import NewTask
+from app.db.tasks import Actor
 from app.domain import seeds
 from app.domain.errors import (
     LanguageModelFailedError,
@@ -96,7 +97,7 @@ class Prompting:
                 raise QueueFullError(
                     f"{waiting} texts wait for the language model already", retry_after_s=RETRY_AFTER_S
                 )
-            await work.tasks.insert([(task, waiting + 1)], ageing_s=0)
+            await work.submissions.insert([(task, waiting + 1)], ageing_s=0)
 
     async def _stop(self, caller: Caller, task_id: TaskId) -> None:
         with suppress(ServiceError):  # it has ended after all, or the sweep will see to it

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from app.db.engine import Database, retrying
-from app.db.tasks import Asked, NewTask
+from app.db.submissions import Asked, NewTask
 from app.db.unit_of_work import UnitOfWork
 from app.domain import seeds
 from app.domain.controls import clamp_priority
@@ -119,7 +119,7 @@ class Submit:
 
         async def look() -> Accepted | None:
             async with self._database.autocommit() as work:
-                (found,) = await work.tasks.accepted([Asked(idempotency=idempotency)])
+                (found,) = await work.submissions.accepted([Asked(idempotency=idempotency)])
             if isinstance(found, ConflictError):
                 raise found
             return found
@@ -172,7 +172,7 @@ class Submit:
         """Whether the row was committed; the gate makes it wait for a try that has not ended."""
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            (stored,) = await work.tasks.accepted([Asked(id=task.id)])
+            (stored,) = await work.submissions.accepted([Asked(id=task.id)])
             return stored is not None
 
     async def _store_all(self, tries: Sequence[_Try]) -> list[Accepted | Exception]:
@@ -183,7 +183,7 @@ class Submit:
         ]
         async with self._database.transaction() as work:
             await work.queue.lock_gate()
-            known = await work.tasks.accepted(asked) if asked else []
+            known = await work.submissions.accepted(asked) if asked else []
             answers: dict[Any, Accepted | Exception] = {
                 each.id: answer for each, answer in zip(asked, known, strict=True) if answer is not None
             }
@@ -222,7 +222,9 @@ class Submit:
             answers[task.id] = Accepted(task_id=task.id, queue_position=room.position)
             room = room.after(task.reserved_seconds)
         if fitting:
-            await work.tasks.insert(fitting, ageing_s=self._ageing_s, retention_days=self._retention_days)
+            await work.submissions.insert(
+                fitting, ageing_s=self._ageing_s, retention_days=self._retention_days
+            )
         return answers
 
 

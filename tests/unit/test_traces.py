@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from app.db.tasks import NewTask
+from app.db.submissions import NewTask
 from app.domain.task import TaskId, TeamId
 from app.domain.tracing import NoTracer, current_traceparent, traced
 from app.traces import OpenTelemetry, make_tracer

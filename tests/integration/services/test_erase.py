@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from app.db.engine import Database
-from app.db.tasks import Actor, NewTask
+from app.db.submissions import NewTask
+from app.db.tasks import Actor
 from app.domain.changes import Changes
 from app.domain.errors import ConflictError, NotFoundError
 from app.domain.filters import Filters
@@ -117,7 +118,7 @@ async def a_failure_full_of_words(office: Office) -> TaskId:
         webhook_url=f"https://example.org/{words['webhook_url']}",
     )
     async with office.db.transaction() as work:
-        await work.tasks.insert([(task, 1)], ageing_s=600)
+        await work.submissions.insert([(task, 1)], ageing_s=600)
     caller = Caller(team_id=office.team, key_id=None, scopes=frozenset())
     await Edit(office.db, ageing_s=600)(caller, office.team, task.id, Changes(labels={"a": words["label"]}))
     (claimed,) = await claim(office.db)
