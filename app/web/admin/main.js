@@ -84,7 +84,9 @@ function pageTurner(app, offered) {
     const host = h("div", { class: "page stack", dataset: { page: name } });
     show(content, host);
     open = { name, view: module.open(app, host, place) };
-    document.title = `${host.querySelector("h1")?.textContent ?? app.t(`nav.${name}`)} – ${app.t("page.title")}`;
+    // A page within another one has its heading only once its object is there.
+    const heading = host.querySelector("h1")?.textContent ?? app.t(name in INNER ? `${name}.title` : `nav.${name}`);
+    document.title = `${heading} – ${app.t("page.title")}`;
     return undefined;
   };
 }
