@@ -70,5 +70,6 @@ async def bare(browser: Browser, service: Service) -> AsyncIterator[Page]:
     """An empty page of the service's origin, in which modules without state are called."""
     async with a_page(browser, service.url) as (page, watch):
         watch.expected.add(404)  # an address without a page has no icon
+        watch.also.add("no text for gone")
         await page.goto("/health")
         yield page

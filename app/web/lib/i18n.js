@@ -17,13 +17,14 @@ export async function loadTexts(language, sections, load = loadJson) {
 
 /**
  * Makes `t`. A value `count` chooses between `<key>.one` and `<key>.other`; numbers are written as the language does.
- * A key that nobody wrote is shown itself.
+ * A key that nobody wrote is shown itself, and told on the console.
  */
 export function createTexts(language, texts) {
   const plural = new Intl.PluralRules(language);
   const number = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
   const t = (key, values = {}) => {
     const chosen = values.count !== undefined && !(key in texts) ? `${key}.${formOf(texts, key, plural, values.count)}` : key;
+    if (!(chosen in texts)) console.error(`no text for ${chosen}`);
     const text = texts[chosen] ?? key;
     return text.replace(/\{(\w+)\}/g, (place, name) => {
       const value = values[name];

@@ -6,7 +6,6 @@ import { openMenu } from "../ui/menu.js";
 import { takeRow } from "./clip.js";
 import { OPEN } from "./state.js";
 
-const STAGES = { lm: "planning", encoding: "reading", diffusing: "composing", decoding: "rendering" };
 const SYMBOLS = { sending: "upload", queued: "clock", running: "run", succeeded: "done", failed: "error", refused: "error", cancelled: "blocked", lost: "warning" };
 
 /** Shows the jobs in `host`; `act` holds what their buttons do. */
@@ -121,7 +120,7 @@ function queuedText({ position, attempt }, { t, store, format }) {
 }
 
 function runningText({ stage, step, steps, attempt, progress }, t) {
-  const name = t(`stage.${STAGES[stage] ?? stage ?? "loading"}`);
+  const name = t(`stage.${stage ?? "loading"}`);
   const words = [steps ? t("job.step", { stage: name, step, steps }) : name, `${Math.round((progress ?? 0) * 100)} %`];
   return [...words, attempt > 1 ? t("job.attempt", { number: attempt }) : ""].filter(Boolean).join(" · ");
 }

@@ -59,7 +59,8 @@ async def stored(page: Page, store: str) -> list[Any]:
 async def test_a_whole_session(studio: OpenStudio, tiny: Service) -> None:
     async with studio() as (page, _):
         await ready(page)
-        key = await generate(page, "warm piano, rain", takes=2)
+        # Long enough for a fast machine to be seen at its stages.
+        key = await generate(page, "warm piano, rain", takes=2, length="0:40")
         await watch_stages(page, key)
         await page.wait_for_selector(f"[data-key='{key}'] .take >> nth=1")
         stages = {line.split(" · ")[0].rstrip("0123456789/ ") for line in await page.evaluate("said")} - {
